@@ -17,6 +17,7 @@ mod consent;
 mod context;
 mod conversation;
 mod description;
+mod doubt;
 mod drain;
 mod duties;
 mod facts;
@@ -74,7 +75,9 @@ pub use command::{Command, InfoMethod, SipCommand};
 pub use description::Description;
 pub use drain::Departures;
 pub use fork::{ForkCommand, ForkEvent, ForkOpening, Source, StreamId};
-pub use input::{HandshakeFailure, Header, Input, Invite, OfferMethod, Refresher, ReplyId, SessionTerms, SipEvent};
+pub use input::{
+    HandshakeFailure, Header, Input, Invite, OfferMethod, Presence, Refresher, ReplyId, SessionTerms, SipEvent,
+};
 pub use order::{Denied, DeniedKind, Done, Hears, Order, Party, PlayedSound, SupervisorMode, Whom};
 pub use overload::{Load, Measured};
 pub use recorded::{NOT_AGREED, RECORDING};

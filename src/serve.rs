@@ -52,16 +52,22 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
                 _ = interrupt.recv() => "interrupted",
             }
         };
+        let broken = server.desk.sip.broken();
         tokio::select! {
             () = server.desk.run() => {}
+            () = broken.cancelled() => {}
             why = told() => info!("{why}: no new calls; running ones have their time, until the next signal"),
         }
         systemd::stopping();
         tokio::select! {
+            biased;
+            // Without SIP no call can be ended in peace: the sooner another process takes over, the better.
+            () = broken.cancelled() => {}
             () = server.drain() => {}
             why = told() => info!("{why} again: ending at once"),
         }
         match server.stop().await.cut {
+            _ if broken.is_cancelled() => Err(Failure::Failed("SIP has ended by itself".to_owned())),
             0 => Ok(()),
             cut => Err(Failure::Unexpected(format!("{cut} calls were cut"))),
         }

@@ -67,7 +67,7 @@ pub use privacy::PrivacySettings;
 pub(crate) use read::read_text;
 pub use recognition::RecognitionSettings;
 pub use route::{Bypass, HeaderMatch, Pattern, RequestView, Returning, Route, Routes};
-pub(crate) use route::{is_nameless, uri_of};
+pub(crate) use route::{is_nameless, uri_of, user_end};
 pub use sip::{
     Account, Authentication, ClientCertificate, Listener, PasswordSource, Registration, SipSettings, TlsSettings,
     TrunkSettings, UnknownSources,
@@ -548,7 +548,7 @@ impl Target {
 /// The host of a SIP URI, without brackets.
 pub(crate) fn host_of(uri: &str) -> Option<&str> {
     let uri = uri.split_once(':').filter(|(scheme, _)| ["sip", "sips"].contains(scheme))?.1;
-    host_in(uri.rsplit_once('@').map_or(uri, |(_, host)| host))
+    host_in(&uri[user_end(uri)..])
 }
 
 /// The host alone of what stands behind the `@` of a SIP URI: without brackets, port, parameters and headers.

@@ -222,12 +222,7 @@ impl Call {
                     self.informed(context, code, &reason);
                 }
             }
-            SipEvent::Probed { alive: true, .. } => {}
-            SipEvent::Probed { alive: false, .. } => match role {
-                Role::Caller | Role::Far => self.probe_failed(context, leg),
-                Role::Supervisor => self.lose_supervisor(context, leg, "the far end no longer knows the call"),
-                Role::Next | Role::Leaving => {}
-            },
+            SipEvent::Probed { found, .. } => self.probed(context, role, leg, found),
         }
     }
 
@@ -412,7 +407,9 @@ impl Call {
         match &self.stage {
             Stage::Seeking(_) => self.target_failed(context, code, reason),
             Stage::Talking(talking) => {
-                if talking.is_being_moved() {
+                // A caller who is to be replaced and has left is nobody whom the target could be connected with.
+                let rings_in_vain = self.caller.dialog == Dialog::Over && talking.rings();
+                if talking.is_being_moved() && !rings_in_vain {
                     self.lose_far(context);
                 } else {
                     self.finish(context, reason);
@@ -500,6 +497,11 @@ impl Talking {
     /// Whether a re-route is under way.
     pub(super) fn is_being_moved(&self) -> bool {
         self.reroute.as_ref().is_some_and(Reroute::is_pending)
+    }
+
+    /// Whether a target has been called and has not answered.
+    fn rings(&self) -> bool {
+        matches!(self.reroute, Some(Reroute::Ringing(_)))
     }
 
     /// Whether a copy of its audio is wanted: by anybody who has it live, or because it is kept.

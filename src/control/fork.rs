@@ -151,6 +151,23 @@ impl Fork {
         }
     }
 
+    /// Asks the sender's client a second time when that is due.
+    pub(super) fn ask_again(&mut self, context: &mut Context<'_>) {
+        if let Link::Recording(recording) = &mut self.link
+            && recording.doubt.is_due(context.now)
+        {
+            self.probe(context);
+        }
+    }
+
+    /// When that is.
+    pub(super) fn ask_at(&self) -> Option<Duration> {
+        match &self.link {
+            Link::Recording(recording) => recording.doubt.ask_at(),
+            Link::Wire(_) | Link::Chat(_) => None,
+        }
+    }
+
     /// How long nobody may send anything: RTP alone has no other end.
     pub(super) fn silence_limit(&self, silence: Duration, silence_limit: Duration) -> Duration {
         if self.source == Source::Rtp { silence } else { silence_limit }

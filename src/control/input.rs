@@ -262,12 +262,12 @@ pub enum SipEvent {
         /// Reason phrase.
         reason: String,
     },
-    /// The answer to a probe: false on 481, 408 or no answer.
+    /// What came of a probe.
     Probed {
         /// The leg.
         leg: LegId,
-        /// True when the far end still knows the dialog.
-        alive: bool,
+        /// Whether the far end still knows the dialog.
+        found: Presence,
     },
     /// The dialog is over: BYE from either side, or lost.
     Ended {
@@ -338,8 +338,21 @@ pub struct SessionTerms {
     pub interval_s: Option<u32>,
     /// Its `refresher` parameter.
     pub refresher: Option<Refresher>,
+    /// Min-SE, seconds: the shortest interval that is agreed to; at most a day.
+    pub least_s: Option<u32>,
     /// Allow names UPDATE.
     pub takes_update: bool,
+}
+
+/// What came of asking a far end whether it still knows a dialog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It does.
+    Here,
+    /// It has not answered, or nobody could ask it: 408 and the like.
+    Silent,
+    /// It says that it does not: 481.
+    Gone,
 }
 
 /// Who refreshes a session, from the point of view of one request: roles change from one to the next.

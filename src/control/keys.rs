@@ -120,6 +120,13 @@ impl Call {
         }
     }
 
+    /// A leg takes the caller's place: what is typed and said there is as secret as it was.
+    pub(super) fn keep_secret(&self, context: &mut Context<'_>, leg: LegId) {
+        if matches!(&self.stage, Stage::Talking(talking) if talking.keys.is_secure()) {
+            context.media(media::Command::Secure { leg, on: true });
+        }
+    }
+
     /// Ends secure input that nobody has ended.
     pub(super) fn keys_tick(&mut self, context: &mut Context<'_>) {
         if self.secure_until().is_some_and(|until| context.now >= until) {

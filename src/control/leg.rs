@@ -14,6 +14,7 @@ use routing::CallKey;
 
 use super::bypass::Receiver;
 use super::context::Context;
+use super::doubt::Doubt;
 use super::handshake::Shaking;
 use super::reoffer::Reoffers;
 use super::timer::Timer;
@@ -59,6 +60,8 @@ pub(super) struct Leg {
     pub(super) settings: Option<StreamSettings>,
     /// Since when the far end sends nothing, when the media path says so.
     pub(super) silent_since: Option<Duration>,
+    /// Whether the far end is there, as far as it has been asked.
+    pub(super) doubt: Doubt,
     /// The session timer, once the dialog is up.
     pub(super) timer: Option<Timer>,
     /// Whether the far end takes UPDATE.
@@ -186,6 +189,7 @@ impl Leg {
             sdp: None,
             settings: None,
             silent_since: None,
+            doubt: Doubt::None,
             timer: None,
             takes_update: false,
         }
@@ -312,9 +316,9 @@ impl Leg {
 
     /// The far end has answered our INVITE.
     pub(super) fn answered(&mut self, context: &Context<'_>, session: &SessionTerms) {
-        let asked_s = context.terms.settings.limits.session_expires_s;
+        let is_asked = context.terms.settings.limits.session_expires_s.is_some();
         self.takes_update = session.takes_update;
-        self.timer = asked_s.and_then(|asked_s| Timer::from_answer(context.now, session, asked_s, true));
+        self.timer = Timer::from_answer(context.now, session, true).filter(|_| is_asked);
     }
 
     /// Whether anything may still be done on the dialog.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use super::Header;
 use super::leg::header;
-use crate::settings::{HeaderChanges, HeaderRules};
+use crate::settings::{HeaderChanges, HeaderRules, user_end};
 
 /// What may be shown of a caller's INVITE to somebody: bounded, clean, and changed as its route says.
 pub(super) fn kept(headers: &[Header], changes: &HeaderChanges) -> Vec<Header> {
@@ -66,9 +66,10 @@ fn without_hosts(value: &str, host: IpAddr) -> String {
         let (before, uri) = rest.split_at(scheme);
         let uri_end = uri.find(|c: char| c == '>' || c == ',' || c.is_whitespace()).unwrap_or(uri.len());
         let (uri, after) = uri.split_at(uri_end);
-        let host_end = uri.find([';', '?']).unwrap_or(uri.len());
-        let (address, parameters) = uri.split_at(host_end);
-        let user = address.rfind('@').map_or("", |at| &address[..=at]);
+        // Without brackets, what follows a semicolon belongs to the header, and none stands in the user.
+        let address = if after.starts_with('>') { uri } else { uri.split([';', '?']).next().unwrap_or_default() };
+        let (user, shows) = uri.split_at(user_end(address));
+        let parameters = &shows[shows.find([';', '?']).unwrap_or(shows.len())..];
         hidden.extend([before, user, &shown, parameters]);
         rest = after;
     }
@@ -168,6 +169,8 @@ mod tests {
             ("sip:pbx.intern", "sip:[2001:db8::1]"),
             ("<SIPS:a@[::1]:5061?X=y>;tag=1", "<SIPS:a@[2001:db8::1]?X=y>;tag=1"),
             ("<sip:a@b>, <sip:c@d>", "<sip:a@[2001:db8::1]>, <sip:c@[2001:db8::1]>"),
+            ("<sip:+1;npdi@b;x=y>;tag=1@b", "<sip:+1;npdi@[2001:db8::1];x=y>;tag=1@b"),
+            ("sip:b;tag=1@b", "sip:[2001:db8::1];tag=1@b"),
             ("", ""),
         ] {
             assert_eq!(

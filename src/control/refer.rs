@@ -296,6 +296,7 @@ impl Call {
             context.media(media::Command::Bridge { a: leg.id, b: far.id });
         }
         context.tap(self.caller.id, false);
+        self.keep_secret(context, leg.id);
         self.tap(context, leg.id, true);
         let old = std::mem::replace(&mut self.caller, leg);
         self.caller_replaced(context);

@@ -8,10 +8,10 @@ use media::LegId;
 
 use super::call::{Call, Role, Stage};
 use super::context::Context;
+use super::doubt::Doubt;
 use super::fork::Fork;
-use super::input::SessionTerms;
-use super::leg::Leg;
-use super::timer::Timer;
+use super::input::{Presence, SessionTerms};
+use super::leg::{Leg, Stream};
 use super::{ControlSettings, SipCommand};
 
 /// What is watched while a call is connected.
@@ -88,7 +88,7 @@ impl Call {
     pub(super) fn judge_code(&mut self, context: &mut Context<'_>, id: LegId, code: u16) {
         let is_up = self.leg_mut(id).is_some_and(|leg| leg.is_answered());
         match code {
-            481 => self.probe_failed(context, id),
+            481 => self.lose_party(context, id, FORGOTTEN),
             // Lost or not, the dialog has to be asked.
             408 if is_up => context.sip(SipCommand::Probe { leg: id }),
             _ => {}
@@ -99,13 +99,32 @@ impl Call {
     pub(super) fn heard_again(&mut self, leg: LegId) {
         if let Some(leg) = self.leg_mut(leg) {
             leg.silent_since = None;
+            leg.doubt = Doubt::None;
         }
     }
 
-    /// A far end does not know the dialog any more.
-    pub(super) fn probe_failed(&mut self, context: &mut Context<'_>, leg: LegId) {
+    /// What came of asking a far end whether it still knows the call.
+    pub(super) fn probed(&mut self, context: &mut Context<'_>, role: Role, id: LegId, found: Presence) {
+        let now = context.now;
+        let is_gone = self.leg_mut(id).is_some_and(|leg| {
+            let is_heard = leg.is_heard();
+            leg.doubt.judge(now, found, is_heard)
+        });
+        if !is_gone {
+            return;
+        }
+        match role {
+            Role::Caller | Role::Far if found == Presence::Gone => self.lose_party(context, id, FORGOTTEN),
+            Role::Caller | Role::Far => self.lose_party(context, id, "a far end no longer answers"),
+            Role::Supervisor => self.lose_supervisor(context, id, "the far end no longer knows the call"),
+            Role::Next | Role::Leaving => {}
+        }
+    }
+
+    /// A far end is not there any more, for all that is known.
+    fn lose_party(&mut self, context: &mut Context<'_>, leg: LegId, why: &str) {
         if self.leg_mut(leg).is_some_and(|leg| leg.is_answered()) {
-            self.finish(context, "a far end no longer knows the call");
+            self.finish(context, why);
         }
     }
 
@@ -120,6 +139,9 @@ impl Call {
         }
         if let Some((_, why)) = self.fork.as_ref().and_then(Fork::expires_at).filter(|(at, _)| now >= *at) {
             return self.finish(context, why);
+        }
+        if let Some(fork) = &mut self.fork {
+            fork.ask_again(context);
         }
         let mut ask = self.timers_tick(context);
         let Stage::Talking(talking) = &mut self.stage else { return };
@@ -155,6 +177,9 @@ impl Call {
         let (mut ask, mut expired) = (false, Vec::new());
         let parties = [Some(&mut self.caller), self.far.as_mut()].into_iter().flatten();
         for leg in parties.chain(talking.supervisors.legs_mut()) {
+            if leg.doubt.is_due(context.now) && leg.is_answered() {
+                context.sip(SipCommand::Probe { leg: leg.id });
+            }
             match leg.timer.filter(|timer| context.now >= timer.ends_at()) {
                 // The far end refuses our refreshes and keeps the call: that it is there is asked in another way.
                 Some(timer) if timer.is_ours() => {
@@ -182,10 +207,14 @@ impl Call {
         out.push((watch.limit, "call limit"));
         out.push((watch.next_check, "session check"));
         let parties = std::iter::once(&self.caller).chain(&self.far);
-        for timer in parties.chain(talking.supervisors.legs()).filter_map(|leg| leg.timer) {
-            out.push((timer.ends_at(), "session expiry"));
-            out.extend(timer.refresh_at().map(|at| (at, "session refresh")));
+        for leg in parties.chain(talking.supervisors.legs()) {
+            if let Some(timer) = leg.timer {
+                out.push((timer.ends_at(), "session expiry"));
+                out.extend(timer.refresh_at().map(|at| (at, "session refresh")));
+            }
+            out.extend(leg.doubt.ask_at().map(|at| (at, "second question")));
         }
+        out.extend(self.fork.as_ref().and_then(Fork::ask_at).map(|at| (at, "second question")));
         out.extend(self.fork.as_ref().and_then(Fork::expires_at).map(|(at, _)| (at, "session expiry")));
         out.extend(watch.confirm_by.map(|until| (until, "caller's ACK")));
         let quiet = self.quiet();
@@ -241,6 +270,11 @@ impl Call {
 }
 
 impl Leg {
+    /// Whether its audio comes, as far as the media path can tell: then the far end is there, whatever else it does.
+    pub(super) fn is_heard(&self) -> bool {
+        self.stream == Stream::Open && self.expects_audio() && self.led.is_none() && self.silent_since.is_none()
+    }
+
     /// Refreshes the session when that is due: by UPDATE where the far end takes it, else by offering it again what is
     /// in use (RFC 4028 §7.4).
     fn refresh_when_due(&mut self, context: &mut Context<'_>) {
@@ -265,8 +299,9 @@ impl Leg {
     pub(super) fn refresh_answered(&mut self, now: Duration, code: u16, session: &SessionTerms, wait: Duration) {
         let Some(timer) = &mut self.timer else { return };
         match code {
-            200..=299 => self.timer = Timer::from_answer(now, session, timer.interval_s(), timer.is_ours()),
-            491 | 500..=599 => timer.ask_again(now + wait),
+            200..=299 => self.timer = timer.refreshed(now, session),
+            422 if timer.ask_for_longer(now + wait, session.least_s) => {}
+            408 | 491 | 500..=599 => timer.ask_again(now + wait),
             _ => self.timer = None,
         }
     }
@@ -282,6 +317,8 @@ struct Quiet {
     both: Option<Duration>,
 }
 
+/// Why a call ends of which a far end says that it does not know it.
+const FORGOTTEN: &str = "a far end no longer knows the call";
 /// Why a leg ends whose far end should have refreshed the session.
 pub(super) const EXPIRED: &str = "session expired without a refresh";
 /// How long a refresh waits that could not be made.

@@ -103,6 +103,9 @@ impl Call {
         if let Stage::Talking(talking) = &mut self.stage {
             talking.watch.streams_changed(now);
         }
+        if is_caller {
+            self.keep_secret(context, new);
+        }
         let old = if is_caller { Some(std::mem::replace(&mut self.caller, leg)) } else { self.far.replace(leg) };
         if is_caller {
             self.caller_replaced(context);

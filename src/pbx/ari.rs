@@ -5,6 +5,7 @@
 //! that is called for it. Who is left alone in such a bridge is hung up, and the bridge is taken down.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 
 use serde_json::{Value, json};
 
@@ -75,6 +76,8 @@ enum Step {
     Last,
     /// Calls the device of this channel.
     Call(String),
+    /// Asks whether a channel of this device's bridge is still there; nobody waits for it.
+    Check { device: String, channel: String },
     /// Nobody waits for it.
     Tidying,
 }
@@ -83,6 +86,7 @@ enum Step {
 #[derive(Debug)]
 struct Bridge {
     ticket: Ticket,
+    /// The caller's channel, as the PBX names it.
     caller: String,
     /// Whether it has answered.
     up: bool,
@@ -103,10 +107,10 @@ impl Session {
     /// Asks for what `deed` wants; the answer comes later, or at once when it cannot be asked for.
     pub fn order(&mut self, ticket: Ticket, deed: &Deed, out: &mut Vec<Said>) {
         let planned = match deed {
-            _ if self.unanswered.len() + self.bridges.len() >= UNANSWERED_MAX => Err(TOO_MANY.to_owned()),
+            _ if self.waiting() >= UNANSWERED_MAX => Err(TOO_MANY.to_owned()),
             Deed::Move(wanted) => self.plan_move(ticket, wanted),
             Deed::Play { channel, media } => named(Some(channel)).map(|channel| {
-                let path = format!("/channels/{channel}/play?media={}", escaped(media));
+                let path = format!("/channels/{}/play?media={}", escaped(channel), escaped(media));
                 vec![Planned { step: Step::Last, ..Planned::post(path) }]
             }),
             Deed::Tell(_) => Err("ARI is told nothing: webhooks are".to_owned()),
@@ -120,6 +124,7 @@ impl Session {
     /// Takes in the response to a request: its status and body, or why there is none.
     pub fn response(&mut self, id: u64, response: Result<(u16, &str), String>, out: &mut Vec<Said>) {
         let Some((step, deal)) = self.unanswered.remove(&id) else { return };
+        let is_gone = matches!(response, Ok((NO_SUCH_SOURCE, _)));
         let failed = match response {
             Ok((200..300, _)) => None,
             Ok((code, body)) => Some(explained(code, body)),
@@ -127,6 +132,16 @@ impl Session {
         };
         match (step, failed) {
             (Step::Last, None) => out.push(Said::answer(deal.ticket, Outcome::Done)),
+            // The order was given up while the device was being called.
+            (Step::Call(channel), None) if !self.bridges.contains_key(&channel) => {
+                self.tidy(deal.ticket, &[format!("/channels/{channel}")], out);
+            }
+            (Step::Check { device, channel }, _) => {
+                if is_gone {
+                    self.left(&channel, "it is gone", out);
+                }
+                self.check_on(&device, deal, out);
+            }
             (Step::Call(_) | Step::Tidying, None) => {}
             (Step::Helpful(_) | Step::Needed, None) => self.go_on(deal, out),
             (Step::Helpful(what), Some(reason)) => {
@@ -159,8 +174,12 @@ impl Session {
         }
     }
 
-    /// Gives up on an order whose time has run out; a device that rings for it rings no more.
+    /// Gives up on an order whose time has run out: what has not been asked is asked no more, and a device that rings
+    /// for it rings no more.
     pub fn give_up(&mut self, ticket: Ticket, out: &mut Vec<Said>) {
+        for (_, deal) in self.unanswered.values_mut().filter(|(_, deal)| deal.ticket == ticket) {
+            deal.rest.clear();
+        }
         let ended: Vec<String> =
             self.bridges.extract_if(.., |_, each| each.ticket == ticket).map(|(id, _)| id).collect();
         for channel in ended {
@@ -172,9 +191,20 @@ impl Session {
     /// have no answer.
     pub fn lost(&mut self) -> BTreeSet<Ticket> {
         let asked = std::mem::take(&mut self.unanswered).into_values();
-        let asked = asked.filter(|(step, _)| *step != Step::Tidying).map(|(_, deal)| deal.ticket);
+        let asked = asked.filter(|(step, _)| !matches!(step, Step::Tidying | Step::Check { .. }));
+        let asked = asked.map(|(_, deal)| deal.ticket);
         let ringing = self.bridges.extract_if(.., |_, bridge| !bridge.up).map(|(_, bridge)| bridge.ticket);
         asked.chain(ringing).collect()
+    }
+
+    /// The connection is back: bridges that stand are asked for, for nobody has told what ended meanwhile.
+    pub fn back(&mut self, out: &mut Vec<Said>) {
+        self.check_after("", out);
+    }
+
+    /// Orders that wait for an answer; a device that has answered is no longer waited for.
+    fn waiting(&self) -> usize {
+        self.unanswered.len() + self.bridges.values().filter(|bridge| !bridge.up).count()
     }
 
     fn plan_move(&mut self, ticket: Ticket, wanted: &Move) -> Result<Vec<Planned>, String> {
@@ -183,8 +213,8 @@ impl Session {
         let Place { dialplan, endpoint, queue_priority, variables: own } = place;
         let set = variables(*queue_priority, handover, own);
         match (endpoint, dialplan) {
-            (Some(endpoint), _) => Ok(self.plan_bridge(ticket, &channel, endpoint, set)),
-            (None, Some(dialplan)) => Ok(plan_continue(&channel, dialplan, set)),
+            (Some(endpoint), _) => Ok(self.plan_bridge(ticket, channel, endpoint, set)),
+            (None, Some(dialplan)) => Ok(plan_continue(&escaped(channel), dialplan, set)),
             (None, None) => Err("the target has neither an endpoint nor a dialplan".to_owned()),
         }
     }
@@ -197,11 +227,12 @@ impl Session {
         set: Vec<(String, String)>,
     ) -> Vec<Planned> {
         let device = format!("{}-{}", self.prefix, ticket.0);
-        let watch = format!("/applications/{}/subscription?eventSource=channel:{caller}", escaped(&self.app));
+        let watch = self.watch(caller);
         let call = format!(
-            "/channels?endpoint={}&app={}&channelId={device}&originator={caller}",
+            "/channels?endpoint={}&app={}&channelId={device}&originator={}",
             escaped(endpoint),
-            escaped(&self.app)
+            escaped(&self.app),
+            escaped(caller)
         );
         let variables: serde_json::Map<String, Value> =
             set.into_iter().map(|(name, value)| (name, json!(value))).collect();
@@ -213,10 +244,37 @@ impl Session {
         ]
     }
 
+    /// Where the events of a channel are asked for.
+    fn watch(&self, channel: &str) -> String {
+        format!("/applications/{}/subscription?eventSource=channel:{}", escaped(&self.app), escaped(channel))
+    }
+
+    /// Goes on with a bridge's check, or with the next bridge: one request at a time, however many stand.
+    fn check_on(&mut self, device: &str, deal: Deal, out: &mut Vec<Said>) {
+        if self.bridges.contains_key(device) && !deal.rest.is_empty() {
+            return self.go_on(deal, out);
+        }
+        self.check_after(device, out);
+    }
+
+    /// Checks the first bridge behind `device` that stands.
+    fn check_after(&mut self, device: &str, out: &mut Vec<Said>) {
+        let mut behind = self.bridges.range::<str, _>((Bound::Excluded(device), Bound::Unbounded));
+        let Some((device, bridge)) = behind.find(|(_, bridge)| bridge.up) else { return };
+        let check = |channel: &String| {
+            let step = Step::Check { device: device.clone(), channel: channel.clone() };
+            Planned { step, ..Planned::post(self.watch(channel)) }
+        };
+        let deal = Deal { ticket: bridge.ticket, rest: [check(device), check(&bridge.caller)].into() };
+        self.go_on(deal, out);
+    }
+
     /// A channel has entered the application: a device that we called has answered.
     fn entered(&mut self, channel: &str, out: &mut Vec<Said>) {
-        let Some(bridge) = self.bridges.get_mut(channel).filter(|bridge| !bridge.up) else { return };
-        bridge.up = true;
+        let Some(bridge) = self.bridges.get_mut(channel) else { return self.entered_in_vain(channel, out) };
+        if std::mem::replace(&mut bridge.up, true) {
+            return;
+        }
         let (ticket, caller) = (bridge.ticket, escaped(&bridge.caller));
         let join = format!("/bridges/{channel}/addChannel?channel={caller},{channel}");
         let rest = VecDeque::from([
@@ -224,6 +282,13 @@ impl Session {
             Planned { step: Step::Last, ..Planned::post(join) },
         ]);
         self.go_on(Deal { ticket, rest }, out);
+    }
+
+    /// A device whose order is over has answered: nobody would speak with it.
+    fn entered_in_vain(&mut self, channel: &str, out: &mut Vec<Said>) {
+        let number = channel.strip_prefix(&self.prefix).and_then(|rest| rest.strip_prefix('-'));
+        let Some(ticket) = number.and_then(|number| number.parse().ok()) else { return };
+        self.tidy(Ticket(ticket), &[format!("/channels/{}", escaped(channel))], out);
     }
 
     /// A channel has left: whoever was or was to be with it is let go too.
@@ -284,9 +349,9 @@ fn plan_continue(channel: &str, dialplan: &Dialplan, set: Vec<(String, String)>)
     set.into_iter().map(variable).chain([goes]).collect()
 }
 
-fn named(channel: Option<&str>) -> Result<String, String> {
+fn named(channel: Option<&str>) -> Result<&str, String> {
     let channel = channel.ok_or(NO_CHANNEL)?;
-    channel_name(channel).map(escaped).ok_or_else(|| "the channel's name is no word".to_owned())
+    channel_name(channel).ok_or_else(|| "the channel's name is no word".to_owned())
 }
 
 /// What a refusal says, e.g. `404 Channel not found`.
@@ -295,6 +360,9 @@ fn explained(code: u16, body: &str) -> String {
     let message = told.as_ref().and_then(|told| told["message"].as_str().or(told["error"].as_str()));
     format!("{code} {}", clean(message.unwrap_or("without a word")))
 }
+
+/// The status for events of a channel that is not there; 404 is for the application.
+const NO_SUCH_SOURCE: u16 = 422;
 
 #[cfg(test)]
 mod tests;

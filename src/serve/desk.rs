@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use media::Event;
+use media::{Event, LegId};
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
@@ -30,7 +30,7 @@ use crate::shell::crm::Outbox;
 use crate::shell::dtls::worker::Handshakes;
 use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Baselines, Bench, Heard, Listening, Parties, Uttered, Words};
-use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
+use crate::shell::media::{MediaFigures, MediaHandle, Refused, TapRing};
 use crate::shell::pbx::{Connectors, PastConnectors};
 use crate::shell::reels::Reels;
 use crate::shell::sip::{Health, PastTrunks, SipSide};
@@ -50,6 +50,9 @@ pub(super) struct Desk {
     pub(super) forks: ForkSide,
     pub(super) browsers: Browsers,
     pub(super) media: MediaHandle,
+    /// Legs that the media loop did not take the order to close: it is given again at the next look, for until then
+    /// their ports are taken.
+    pub(super) unclosed: Vec<LegId>,
     pub(super) handshakes: Handshakes,
     pub(super) listening: Option<Listening>,
     pub(super) bench: Arc<Bench>,
@@ -355,7 +358,8 @@ impl Desk {
             self.parties.seat(leg, call, self.control.language_of(leg), self.control.tells_functionals(call));
         }
         self.parties.observe(&command);
-        if let media::Command::Close { leg } = command {
+        let closed = if let media::Command::Close { leg } = command { Some(leg) } else { None };
+        if let Some(leg) = closed {
             // An order that is not taken is not missed: the handshake has ended, or ends of itself.
             let _ = self.handshakes.end(leg);
         }
@@ -363,6 +367,7 @@ impl Desk {
             // A running call keeps the audio it has.
             if let Err(refused) = self.media.send(command) {
                 warn!(%refused, "the media loop did not take an order");
+                self.unclosed.extend(closed.filter(|_| refused == Refused::Full));
             }
             return None;
         };
@@ -377,6 +382,8 @@ impl Desk {
     fn look(&mut self) -> Input {
         let now = self.clock.now();
         self.watchdog.feed(now);
+        let media = &self.media;
+        self.unclosed.retain(|leg| media.send(media::Command::Close { leg: *leg }) == Err(Refused::Full));
         if let Some(local) = self.zone.as_ref().and_then(|zone| zone.local(SystemTime::now())) {
             self.control.set_clock(now, local);
         }
@@ -518,8 +525,6 @@ fn log(notice: &Notice) {
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
-
-    use media::LegId;
 
     use super::*;
 

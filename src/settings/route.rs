@@ -201,6 +201,14 @@ pub(crate) fn uri_of(value: &str) -> &str {
     }
 }
 
+/// How long what stands before the host of a SIP URI is, with its `@`; `rest` is what follows the scheme.
+pub(crate) fn user_end(rest: &str) -> usize {
+    // A user may hold semicolons and question marks, a host none: parameters and headers begin behind the first `@`.
+    let Some(first) = rest.find('@') else { return 0 };
+    let host_end = rest[first..].find([';', '?']).map_or(rest.len(), |at| first + at);
+    rest[..host_end].rfind('@').map_or(0, |at| at + 1)
+}
+
 /// Whether an address with this user and host (in small letters) hides whose it is.
 pub(crate) fn is_nameless(user: &str, host: &str) -> bool {
     matches!(user, "" | "anonymous" | "unknown" | "unavailable" | "restricted") || host.starts_with("anonymous.")
@@ -247,6 +255,20 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(uri_of(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn finds_where_a_user_ends() {
+        for (rest, user, host) in [
+            ("li@pbx;x=y@z", "li@", "pbx;x=y@z"),
+            ("+1;npdi@pbx:5060;user=phone", "+1;npdi@", "pbx:5060;user=phone"),
+            ("what?now@pbx?x=y@z", "what?now@", "pbx?x=y@z"),
+            ("li@home@pbx", "li@home@", "pbx"),
+            ("pbx;lr", "", "pbx;lr"),
+            ("", "", ""),
+        ] {
+            assert_eq!(rest.split_at(user_end(rest)), (user, host), "{rest}");
         }
     }
 

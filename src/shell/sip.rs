@@ -4,6 +4,7 @@
 //! `docs/decisions/sip-dialogs.md`.
 
 mod accept;
+mod astray;
 mod dialog;
 mod digest;
 mod door;
@@ -11,6 +12,7 @@ mod exchange;
 mod feedback;
 mod guard;
 mod incoming;
+mod late;
 mod leg;
 mod message;
 mod outgoing;
@@ -20,11 +22,13 @@ mod registry;
 mod reliable;
 mod resolve;
 mod restraint;
+mod running;
 mod stamp;
 #[cfg(test)]
 pub(crate) mod tests;
 mod transport;
 mod trunk;
+mod uri;
 mod vouch;
 
 use std::collections::BTreeMap;
@@ -36,20 +40,21 @@ use std::time::Duration;
 use media::LegId;
 use rsipstack::EndpointBuilder;
 use rsipstack::platform::CancellationToken;
-use rsipstack::sip::{Method, Uri};
+use rsipstack::sip::Method;
+use rsipstack::transaction::Transaction;
 use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
-use rsipstack::transaction::{Endpoint, Transaction};
 use rsipstack::transport::TransportLayer;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 
 pub use self::message::may_set;
 
+use self::astray::{Lookout, Strays};
 use self::dialog::Dialog;
 pub use self::digest::Algorithm;
 use self::feedback::Teller;
 use self::guard::Guard;
+use self::late::Late;
 use self::leg::{End, Input, Leg, Stage, Waits};
 use self::message::Identity;
 use self::outgoing::Calling;
@@ -118,6 +123,7 @@ pub enum SipError {
 pub struct SipSide {
     shared: Arc<Shared>,
     stop: CancellationToken,
+    broken: CancellationToken,
 }
 
 /// What all legs share.
@@ -131,6 +137,7 @@ pub(crate) struct Shared {
     stop: CancellationToken,
     events: mpsc::Sender<SipEvent>,
     legs: Registry,
+    late: Arc<Late>,
     runtime: Handle,
     waits: Waits,
     next_incoming: AtomicU32,
@@ -170,7 +177,7 @@ impl SipSide {
         let keeper = Keeper::new(options.metrics.clone());
         let names = Names::new(&transports.settings.dns, options.metrics);
         let router = Arc::new(Router::new(transports.clone(), names));
-        let teller = Teller::new(transports.guard.clone());
+        let (teller, strays) = (Teller::new(transports.guard.clone()), Strays::new());
 
         let layer = TransportLayer::new(stop.child_token());
         if let Some(udp) = transports.udp() {
@@ -179,8 +186,8 @@ impl SipSide {
         let endpoint = EndpointBuilder::new()
             .with_user_agent(&transports.settings.user_agent)
             .with_transport_layer(layer)
-            .with_target_locator(Box::new(Locator(router.clone())))
-            .with_inspector(Box::new(teller.clone()))
+            .with_target_locator(Box::new(Locator(router.clone(), strays.clone())))
+            .with_inspector(Box::new(Lookout { strays, teller: teller.clone() }))
             .with_cancel_token(stop.clone())
             .with_option(timers)
             .build();
@@ -196,6 +203,7 @@ impl SipSide {
             stop: stop.clone(),
             events,
             legs: Registry::default(),
+            late: Arc::default(),
             runtime: Handle::current(),
             waits,
             next_incoming: AtomicU32::new(1),
@@ -203,12 +211,12 @@ impl SipSide {
             draining: AtomicBool::new(false),
         });
         let failed = |reason: String| SipError::Listen { address: shared.transports.settings.listen(), reason };
-        serve(endpoint, shared.clone()).map_err(failed)?;
+        let broken = running::begin(endpoint, shared.clone()).map_err(failed)?;
         shared.transports.take_connections();
         for trunk in shared.trunks.now().all() {
             shared.watch_trunk(trunk);
         }
-        Ok(Self { shared, stop })
+        Ok(Self { shared, stop, broken })
     }
 
     /// Carries out a command. Never blocks; commands of one leg keep their order.
@@ -222,14 +230,7 @@ impl SipSide {
         let Some(inbox) = self.shared.legs.inbox(leg) else {
             return tracing::debug!(leg = leg.0, ?command, "command for a leg that is over");
         };
-        match inbox.try_send(Input::Command(command)) {
-            Ok(()) => {}
-            Err(TrySendError::Closed(_)) => tracing::debug!(leg = leg.0, "command for a leg that just ended"),
-            Err(TrySendError::Full(input)) => {
-                tracing::error!(leg = leg.0, "the leg is stuck, a command has to wait");
-                self.shared.runtime.spawn(async move { inbox.send(input).await });
-            }
-        }
+        self.shared.late.send(&self.shared.runtime, leg, &inbox, Input::Command(command));
     }
 
     /// Goes by other settings and trunks from now on, where `settings` is the same as at the start but for who is
@@ -252,6 +253,11 @@ impl SipSide {
             }
         });
         past
+    }
+
+    /// Cancelled when SIP has ended by itself, which only a new process mends.
+    pub fn broken(&self) -> CancellationToken {
+        self.broken.clone()
     }
 
     /// Where we listen first.
@@ -347,23 +353,11 @@ async fn open(
     transport::bind(settings, (guard, Stamper::new(&secrets[1]), Arc::new(tls)), stop.clone()).await
 }
 
-/// Starts the stack and the task that takes its requests.
-fn serve(endpoint: Endpoint, shared: Arc<Shared>) -> Result<(), String> {
-    let mut requests = endpoint.incoming_transactions().map_err(|error| error.to_string())?;
-    tokio::spawn(async move { endpoint.serve().await });
-    tokio::spawn(async move {
-        while let Some(transaction) = requests.recv().await {
-            accept::accept(&shared, transaction).await;
-        }
-    });
-    Ok(())
-}
-
 impl Shared {
     /// Starts an outgoing leg. Its commands are queued from now on.
     fn invite(self: &Arc<Self>, command: SipCommand) {
         let SipCommand::Invite { leg, uri, proxy, trunk, hops_left, from, headers, sdp } = command else { return };
-        let target = message::is_clean(&uri).then(|| Uri::try_from(uri.as_str()).ok()).flatten();
+        let target = message::is_clean(&uri).then(|| uri::read(&uri)).flatten();
         let dialog = target.and_then(|target| Dialog::to_target(&from, target));
         let Some(mut dialog) = dialog.map(|dialog| dialog.with_hops(hops_left)) else {
             return self.end(leg, End::Failed(503, "the target or From is no URI".to_owned()));

@@ -13,12 +13,14 @@ use routing::CallKey;
 use super::super::call::{Call, Stage};
 use super::super::codecs;
 use super::super::context::{Context, Shared};
+use super::super::doubt::Doubt;
 use super::super::leg::{Dialog, Farewell, Leg, quotable};
 use super::super::refer::Referrer;
 use super::super::setup::{Refusal, check, not_acceptable};
 use super::super::timer::{self, Timer};
 use super::super::{
-    ControlSettings, Description, Header, Invite, OfferMethod, ReplyId, SessionTerms, SipCommand, SipEvent, pass,
+    ControlSettings, Description, Header, Invite, OfferMethod, Presence, ReplyId, SessionTerms, SipCommand, SipEvent,
+    pass,
 };
 use super::{Begun, Fork, Link, Routed, Source, abandon, open_party, party};
 use crate::notice::{ForkedParty, What};
@@ -31,6 +33,8 @@ pub(in super::super) struct Recording {
     pub(super) dialog: Dialog,
     /// Its session timer: the client refreshes, we never do.
     pub(super) timer: Option<Timer>,
+    /// Whether the client is there, as far as it has been asked.
+    pub(super) doubt: Doubt,
     metadata: siprec::Recording,
     /// Why the newest metadata could not be read.
     fault: Option<String>,
@@ -232,6 +236,7 @@ impl Call {
             leg,
             dialog: Dialog::Answered,
             timer: client_timer(context, &invite.session, None),
+            doubt: Doubt::None,
             metadata,
             fault,
             how: seats.how,
@@ -299,11 +304,8 @@ impl Call {
             SipEvent::Referred { leg, .. } => {
                 Referrer::in_vain(leg).tell(context, 603, "a recording session moves nobody");
             }
-            SipEvent::Probed { alive: false, .. } => {
-                self.finish(context, "the recording client no longer knows the session");
-            }
-            SipEvent::Probed { alive: true, .. }
-            | SipEvent::Incoming { .. }
+            SipEvent::Probed { found, .. } => self.recording_probed(context, found),
+            SipEvent::Incoming { .. }
             | SipEvent::Progress { .. }
             | SipEvent::Answered { .. }
             | SipEvent::Reinvited { .. }
@@ -312,6 +314,15 @@ impl Call {
             | SipEvent::Updated { .. }
             | SipEvent::Informed { .. }
             | SipEvent::ReferProgress { .. } => {}
+        }
+    }
+
+    /// What came of asking the client whether it still knows the session.
+    fn recording_probed(&mut self, context: &mut Context<'_>, found: Presence) {
+        let is_heard = std::iter::once(&self.caller).chain(&self.far).any(Leg::is_heard);
+        let Some(recording) = self.recording_mut() else { return };
+        if recording.doubt.judge(context.now, found, is_heard) {
+            self.finish(context, "the recording client no longer knows the session");
         }
     }
 

@@ -270,3 +270,31 @@ fn keys_before_the_answer_are_nobodys() {
         ",
     );
 }
+
+#[test]
+fn who_takes_the_callers_place_types_in_secret_too() {
+    check(&format!(
+        "{HELPED}{SECURE}
+        > caller refers sip:human@10.0.0.9
+        open human
+        invite human [0 8 9 96 101 102 sendrecv]
+        reroute referred human started
+        > human answers 0 101
+        configure human Pcmu/0 SendRecv
+        notify caller 200 OK
+        bridge human bot
+        tap caller off
+        secure human on
+        tap human on
+        bye caller
+        close caller
+        > human hears bot
+        rerouted referred human after 0 gap Some(0)
+        > human presses 4
+        key caller • event
+        > human presses #
+        secure human off
+        secure input off
+        key caller # event"
+    ));
+}

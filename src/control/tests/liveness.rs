@@ -92,6 +92,65 @@ fn one_silent_side_that_is_gone_ends_the_call() {
 }
 
 #[test]
+fn who_answers_no_question_and_is_heard_keeps_the_call() {
+    check(&format!(
+        "{TALKING}
+        > wait 900
+        probe caller
+        probe bot
+        > caller ignores
+        > bot alive
+        > wait 900
+        probe caller
+        probe bot
+        > caller ignores
+        > bot alive
+        > wait 60
+        > caller byes
+        close caller
+        bye bot
+        close bot
+        ended: BYE received; talk 1860000 peak low lost 6"
+    ));
+}
+
+#[test]
+fn who_is_silent_and_answers_no_question_is_asked_twice() {
+    check(&format!(
+        "{TALKING}
+        > wait 60
+        > caller silent 30
+        probe caller
+        probe bot
+        > bot alive
+        > wait 32
+        > caller ignores
+        > wait 30
+        probe caller
+        > caller alive
+        > wait 100
+        > caller sends
+        > wait 60
+        > caller silent 30
+        probe caller
+        probe bot
+        > bot alive
+        > wait 32
+        > caller ignores
+        > caller ignores
+        > wait 30
+        probe caller
+        > wait 32
+        > caller ignores
+        bye caller
+        close caller
+        bye bot
+        close bot
+        ended: a far end no longer answers; talk 376000 peak low lost 6"
+    ));
+}
+
+#[test]
 fn hold_is_not_silence() {
     check(&format!(
         "{TALKING}
@@ -292,6 +351,38 @@ fn a_refresh_that_is_refused_ends_the_timer_and_not_the_call() {
         bye bot
         close bot
         ended: BYE received; talk 892000 peak low lost 6",
+    );
+}
+
+#[test]
+fn a_refresh_that_asks_for_too_little_asks_for_longer() {
+    check(
+        "> invite expires=600 by=uas update
+        open caller
+        started sales after-sales
+        open bot
+        invite bot [0 8 101 sendrecv]
+        > bot answers 0
+        configure bot Pcmu/0 SendRecv
+        configure caller Pcmu/0 SendRecv
+        bridge caller bot
+        answer [0 101 sendrecv] Session-Expires: 600;refresher=uas
+        tap caller on
+        answered bot
+        > caller acks
+        > wait 300
+        update caller Session-Expires: 600;refresher=uac
+        > caller refreshed 422 least=1800
+        > wait 9
+        > wait 1
+        update caller Session-Expires: 1800;refresher=uac
+        > caller refreshed 200 expires=1800 by=uac
+        > wait 400
+        > caller byes
+        close caller
+        bye bot
+        close bot
+        ended: BYE received; talk 710000 peak low lost 6",
     );
 }
 

@@ -356,6 +356,23 @@ fn the_caller_transfers_the_bot() {
 }
 
 #[test]
+fn the_caller_transfers_the_bot_and_both_hang_up() {
+    check(&format!(
+        "{TALKING}> caller refers sip:human@10.0.0.9
+        open human
+        invite human [0 8 9 96 101 102 sendrecv]
+        reroute referred human started
+        > caller byes
+        > bot byes
+        close caller
+        close bot
+        cancel human
+        close human
+        ended: BYE received; talk 0 peak low lost 9"
+    ));
+}
+
+#[test]
 fn a_caller_whose_last_call_was_an_angry_one() {
     check(&format!(
         "{}> caller byes

@@ -217,7 +217,7 @@ fn invite(number: &str, offer: &str, session: SessionTerms, replaces: Option<Leg
 /// What a far end that knows session timers says of one.
 fn terms(interval_s: Option<u32>, ours: bool) -> SessionTerms {
     let refresher = interval_s.map(|_| if ours { Refresher::Uas } else { Refresher::Uac });
-    SessionTerms { supported: interval_s.is_some(), interval_s, refresher, takes_update: ours }
+    SessionTerms { supported: interval_s.is_some(), interval_s, refresher, least_s: None, takes_update: ours }
 }
 
 /// What happens to a leg, as far as the leg's state allows it to happen.
@@ -270,9 +270,9 @@ fn on_a_leg(sim: &mut Sim, step: &Step) {
             let Some(leg) = pick(sim, leg, true, &[SipState::Answered, SipState::Ending]) else { return };
             sim.tell(Input::Sip(SipEvent::ReferProgress { leg, code, reason: "so".into(), last }));
         }
-        Step::Probed { leg, alive } => {
+        Step::Probed { leg, found } => {
             let Some(leg) = pick_any(sim, leg, &[SipState::Answered, SipState::Ending]) else { return };
-            sim.tell(Input::Sip(SipEvent::Probed { leg, alive }));
+            sim.tell(Input::Sip(SipEvent::Probed { leg, found }));
         }
         _ => is_moved(sim, step),
     }

@@ -18,7 +18,8 @@ use super::reload::reload;
 use super::sim::{Sim, SipState, settings};
 use crate::control::{
     Browser, ControlSettings, Description, HandshakeFailure, Header, Hears, Input, Invite, Measured, OfferMethod,
-    Order, Party, PlayedSound, Refresher, ReplyId, SessionTerms, SipEvent, SupervisorMode, Whom, Wish, leg::header,
+    Order, Party, PlayedSound, Presence, Refresher, ReplyId, SessionTerms, SipEvent, SupervisorMode, Whom, Wish,
+    leg::header,
 };
 use crate::notice::{Notice, PriorityChange, What};
 use crate::pbx::{Answer, Outcome};
@@ -226,9 +227,9 @@ impl Script {
                 let (code, sdp) = (code.parse().expect("a code"), sdp(&body));
                 self.tell(Input::Sip(SipEvent::Reinvited { leg, code, sdp, session }));
             }
-            [alive @ ("alive" | "dead")] => {
-                self.tell(Input::Sip(SipEvent::Probed { leg, alive: alive == "alive" }));
-            }
+            ["alive"] => self.tell(Input::Sip(SipEvent::Probed { leg, found: Presence::Here })),
+            ["ignores"] => self.tell(Input::Sip(SipEvent::Probed { leg, found: Presence::Silent })),
+            ["dead"] => self.tell(Input::Sip(SipEvent::Probed { leg, found: Presence::Gone })),
             _ => self.act_transfer(leg, words),
         }
     }
@@ -477,8 +478,8 @@ fn invite(words: &[&str]) -> Invite {
     }
 }
 
-/// The same words without those of the session timer, and what these say: `expires=N`, `by=uac` or `by=uas`, `timer` for
-/// a far end that only knows it, `update` for one that takes UPDATE.
+/// The same words without those of the session timer, and what these say: `expires=N`, `least=N` (Min-SE), `by=uac` or
+/// `by=uas`, `timer` for a far end that only knows it, `update` for one that takes UPDATE.
 fn with_session(words: &str) -> (String, SessionTerms) {
     let (mut rest, mut session) = (Vec::new(), SessionTerms::default());
     for word in words.split_whitespace() {
@@ -486,6 +487,7 @@ fn with_session(words: &str) -> (String, SessionTerms) {
             ("expires", seconds) => {
                 (session.supported, session.interval_s) = (true, Some(seconds.parse().expect("seconds")));
             }
+            ("least", seconds) => session.least_s = Some(seconds.parse().expect("seconds")),
             ("by", "uas") => session.refresher = Some(Refresher::Uas),
             ("by", _) => session.refresher = Some(Refresher::Uac),
             ("timer", _) => session.supported = true,

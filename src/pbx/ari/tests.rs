@@ -126,3 +126,65 @@ fn a_lost_connection_ends_what_has_no_answer() {
     assert_eq!(session.lost(), [Ticket(1), Ticket(2)].into());
     assert!(session.lost().is_empty());
 }
+
+#[test]
+fn an_order_that_is_given_up_is_not_carried_out() {
+    let (mut session, mut out) = (Session::new("calmline", "run"), Vec::new());
+    session.order(Ticket(1), &wanted(None), &mut out);
+    session.order(Ticket(2), &wanted(Some("PJSIP/agent1")), &mut out);
+    session.give_up(Ticket(1), &mut out);
+    session.give_up(Ticket(2), &mut out);
+    let (asked, said) = run(&mut session, out, "");
+    assert_eq!((asked.len(), said), (4, vec![]), "{asked:?}");
+    assert!(asked[0].contains("/variable?") && asked[1].contains("/subscription?"), "{asked:?}");
+    assert_eq!(asked[2..], ["Delete /channels/run-2", "Delete /bridges/run-2"]);
+}
+
+#[test]
+fn a_device_that_is_called_for_nobody_is_let_go() {
+    let (mut session, mut out) = (Session::new("calmline", "run"), Vec::new());
+    session.order(Ticket(1), &wanted(Some("PJSIP/agent1")), &mut out);
+    session.response(1, Ok((200, "{}")), &mut out);
+    session.give_up(Ticket(1), &mut out);
+    out.clear();
+    // The call for the device was on its way.
+    session.response(2, Ok((200, "{}")), &mut out);
+    assert_eq!(run(&mut session, std::mem::take(&mut out), "").0, ["Delete /channels/run-1"]);
+    for channel in ["run-1", "run-x", "other-1"] {
+        session.event(&event("StasisStart", channel), &mut out);
+    }
+    assert_eq!(run(&mut session, out, "").0, ["Delete /channels/run-1"]);
+}
+
+#[test]
+fn bridges_that_ended_unheard_are_taken_down_when_the_connection_is_back() {
+    let (mut session, mut out) = (Session::new("calmline", "run"), Vec::new());
+    for ticket in [1, 2, 3] {
+        session.order(Ticket(ticket), &wanted(Some("PJSIP/agent1")), &mut out);
+    }
+    run(&mut session, std::mem::take(&mut out), "");
+    for device in ["run-1", "run-2"] {
+        session.event(&event("StasisStart", device), &mut out);
+    }
+    run(&mut session, std::mem::take(&mut out), "");
+    assert_eq!(session.lost(), [Ticket(3)].into());
+    session.back(&mut out);
+    assert!(session.lost().is_empty(), "nobody waits for that");
+
+    out.clear();
+    session.back(&mut out);
+    let mut asked = Vec::new();
+    while let Some(Said::Ask(Request { id, method, path, .. })) = out.pop() {
+        let code = if path.ends_with("channel:run-1") { 422 } else { 200 };
+        asked.push(format!("{method:?} {path}"));
+        session.response(id, Ok((code, "{}")), &mut out);
+    }
+    let expected = [
+        "Post /applications/calmline/subscription?eventSource=channel:run-1",
+        "Post /applications/calmline/subscription?eventSource=channel:run-2",
+        "Post /applications/calmline/subscription?eventSource=channel:1700000000.4",
+        "Delete /bridges/run-1",
+        "Delete /channels/1700000000.4",
+    ];
+    assert_eq!(asked, expected);
+}

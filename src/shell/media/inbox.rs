@@ -1,6 +1,7 @@
 //! Orders on their way to one media thread: a bounded queue without locks, and a bell that wakes the thread.
 //!
-//! When it fills up, new legs are refused first, so that running calls can still be served and ended.
+//! When it fills up, new legs are refused first, so that running calls can still be served, and closing last, so that
+//! they can still be ended.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -42,8 +43,12 @@ impl Inbox {
         if self.is_closed() {
             return Err(Refused::Stopped);
         }
-        let opens = matches!(order, Command::Open { .. });
-        if opens && self.orders.len() >= ORDERS_MAX_FOR_OPEN {
+        let room = match order {
+            Command::Open { .. } => ORDERS_MAX_FOR_OPEN,
+            Command::Close { .. } => ORDERS_MAX,
+            _ => ORDERS_MAX_FOR_CALLS,
+        };
+        if self.orders.len() >= room {
             return Err(Refused::Full);
         }
         self.orders.push(order).map_err(|_| Refused::Full)?;
@@ -88,6 +93,9 @@ const ORDERS_MAX: usize = 4_096;
 /// With so many waiting, no more legs are opened.
 const ORDERS_MAX_FOR_OPEN: usize = ORDERS_MAX * 3 / 4;
 
+/// With so many waiting, legs are only closed.
+const ORDERS_MAX_FOR_CALLS: usize = ORDERS_MAX * 7 / 8;
+
 #[cfg(test)]
 mod tests {
     use media::LegId;
@@ -99,11 +107,16 @@ mod tests {
         let inbox = Inbox::new().expect("an event counter");
         let open = || Command::Open { leg: LegId(1), port: 4000, address: None };
         let close = || Command::Close { leg: LegId(1) };
+        let serve = || Command::StopPlay { leg: LegId(1) };
         for _ in 0..ORDERS_MAX_FOR_OPEN {
             assert_eq!(inbox.post(open()), Ok(()));
         }
         assert_eq!(inbox.post(open()), Err(Refused::Full));
-        for _ in ORDERS_MAX_FOR_OPEN..ORDERS_MAX {
+        for _ in ORDERS_MAX_FOR_OPEN..ORDERS_MAX_FOR_CALLS {
+            assert_eq!(inbox.post(serve()), Ok(()));
+        }
+        assert_eq!(inbox.post(serve()), Err(Refused::Full));
+        for _ in ORDERS_MAX_FOR_CALLS..ORDERS_MAX {
             assert_eq!(inbox.post(close()), Ok(()));
         }
         assert_eq!(inbox.post(close()), Err(Refused::Full));

@@ -106,6 +106,9 @@ impl Rest {
         self.standing.up();
         self.queue.reporter.set_up(true);
         let (tell, mut responses) = mpsc::channel::<Response>(RESPONSES_MAX);
+        let mut checks = Vec::new();
+        self.session.back(&mut checks);
+        self.carry_out(checks, &tell);
         let why = loop {
             if self.queue.is_over() && self.ends.is_empty() {
                 break super::NO_LONGER.to_owned();

@@ -23,7 +23,7 @@ use super::referral;
 use super::reliable::Reliable;
 use super::transport::{Link, SipTransport};
 use super::trunk::Trunk;
-use super::{INCOMING_BIT, Shared};
+use super::{INCOMING_BIT, Shared, astray, uri};
 use crate::control::{Header, Invite, SipEvent};
 
 /// Deals with one request of the stack.
@@ -76,7 +76,7 @@ async fn admit(shared: &Arc<Shared>, transaction: Transaction) -> Option<(Transa
         }
     };
     let Some(demand) = trunk.demand() else { return Some((transaction, Some(trunk))) };
-    let (method, uri) = (transaction.original.method.to_string(), transaction.original.uri.to_string());
+    let (method, uri) = (transaction.original.method.to_string(), uri::text(&transaction.original.uri));
     let judged =
         authorization.map(|value| shared.guard().judge(demand, Subject { method: &method, uri: &uri }, &value));
     if judged == Some(Judgement::Proven) {
@@ -137,6 +137,8 @@ async fn accept_invite(shared: &Arc<Shared>, mut transaction: Transaction, trunk
     let replaces = match referral::replaces(request) {
         Ok(None) => None,
         Ok(Some(named)) => match shared.legs.replaced(&named) {
+            // The dialogs that are found have been answered (RFC 3891 §3).
+            Some(_) if referral::is_early_only(request) => return refuse(shared, transaction, Reply::code(486)).await,
             Some(leg) => Some(leg),
             None => return refuse(shared, transaction, Reply::code(481)).await,
         },
@@ -175,19 +177,24 @@ async fn accept_invite(shared: &Arc<Shared>, mut transaction: Transaction, trunk
     shared.supervise(leg);
 }
 
-/// The connection that an INVITE came by, when the requests of its dialog go back over it: its far end is the caller
-/// itself (it may be behind a NAT, or a browser), or a proxy that stays in the path (RFC 5626, RFC 7118 §5).
-fn flow(shared: &Shared, transaction: &Transaction, dialog: &Dialog) -> Option<Link> {
+/// The way that a request of `dialog` came by, when ours go back over it: a connection whose far end is the caller itself
+/// (it may be behind a NAT, or a browser), or a proxy that stays in the path (RFC 5626, RFC 7118 §5); over UDP, that of a
+/// caller whose Contact leads nowhere.
+pub(super) fn flow(shared: &Shared, transaction: &Transaction, dialog: &Dialog) -> Option<Link> {
     let vias = transaction.original.headers.iter().filter(|header| matches!(header, SipHeader::Via(_))).count();
-    let link = shared.transports.link_back(transaction).filter(|link| link.transport != SipTransport::Udp)?;
-    (vias == 1 || dialog.has_routes()).then_some(link)
+    let link = shared.transports.link_back(transaction)?;
+    let goes_back = match link.transport {
+        SipTransport::Udp => vias == 1 && astray::leads_back(dialog, &link),
+        _ => vias == 1 || dialog.has_routes(),
+    };
+    goes_back.then_some(link)
 }
 
 /// What call control has to know of an INVITE.
 fn invite(request: &Request, body: Body, replaces: Option<LegId>) -> Option<Invite> {
     let Body { sdp, metadata } = body;
     Some(Invite {
-        request_uri: request.uri.to_string(),
+        request_uri: uri::text(&request.uri),
         hops_left: message::hops_left(request)?,
         from: request.from_header().ok()?.value().to_owned(),
         to: request.to_header().ok()?.value().to_owned(),

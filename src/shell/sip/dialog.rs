@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rsipstack::sip::prelude::{HeadersExt, ToTypedHeader};
-use rsipstack::sip::typed::RecordRoute;
-use rsipstack::sip::{Header as SipHeader, Headers, Method, Request, Response, Uri, Version};
+use rsipstack::sip::{Header as SipHeader, Headers, Method, Param, Request, Response, Transport, Uri, Version};
 use rsipstack::transaction::{make_tag, make_uuid_v4};
 
-use super::message;
 use super::referral::Replaces;
+use super::{message, uri};
 use crate::control::Header;
 
 /// Names a dialog from our side: Call-ID and our own tag. The far end's tag is checked by the leg.
@@ -68,7 +67,7 @@ impl Dialog {
             call_id: make_uuid_v4(),
             local: format!("{from};tag={local_tag}"),
             local_tag,
-            remote: format!("<{target}>"),
+            remote: format!("<{}>", uri::text(&target)),
             remote_tag: None,
             target,
             routes: Vec::new(),
@@ -115,7 +114,7 @@ impl Dialog {
             to_tag: self.remote_tag.clone().unwrap_or_default(),
             from_tag: self.local_tag.clone(),
         };
-        (replaces, self.target.to_string())
+        (replaces, uri::text(&self.target))
     }
 
     /// Our tag, which every response of this dialog carries in To.
@@ -200,7 +199,7 @@ impl Dialog {
 
     /// Where the next request of this dialog goes: the first proxy of its route set, else the far end itself.
     pub(super) fn next_uri(&self) -> Uri {
-        let first = self.routes.first().and_then(|route| Uri::try_from(route.trim_matches(['<', '>'])).ok());
+        let first = self.routes.first().and_then(|route| uri::read(route.trim_matches(['<', '>'])));
         first.unwrap_or_else(|| self.target.clone())
     }
 
@@ -261,17 +260,22 @@ pub(super) fn cancel_of(invite: &Request) -> Request {
     Request { method: Method::Cancel, uri: invite.uri.clone(), version: Version::V2, headers, body: Vec::new() }
 }
 
-fn contact(message: &impl HeadersExt) -> Option<Uri> {
-    let uri = message.typed_contact_headers().ok()?.into_iter().next()?.uri;
-    (!uri.host_with_port.to_string().is_empty()).then_some(uri)
+/// Where the sender of a message wants to be reached.
+pub(super) fn contact(message: &impl HeadersExt) -> Option<Uri> {
+    let mut target = uri::read(uri::listed(message.contact_header().ok()?.value()).first()?)?;
+    // As the stack has it, which takes the target of its ACK from here too.
+    target.params.retain(|parameter| !matches!(parameter, Param::Transport(Transport::Udp)));
+    target.headers.clear();
+    (!target.host_with_port.to_string().is_empty()).then_some(target)
 }
 
 fn route_set(message: &impl HeadersExt) -> Vec<String> {
     message
         .record_route_headers()
         .into_iter()
-        .flat_map(|header| RecordRoute::parse_header_list(header.value()).unwrap_or_default())
-        .map(|route| format!("<{}>", route.uri))
+        .flat_map(|header| uri::listed(header.value()))
+        .filter(|route| uri::read(route).is_some())
+        .map(|route| format!("<{route}>"))
         .take(ROUTES_MAX)
         .collect()
 }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use rsipstack::platform::CancellationToken;
 use rsipstack::sip::{Method, Request, Response, SipMessage, StatusCode, StatusCodeKind, Uri};
@@ -19,11 +20,14 @@ use super::leg::Input;
 use super::message::{self, Identity, Reply, session};
 use super::transport::Link;
 use super::trunk::Trunk;
-use super::{Shared, dialog, vouch};
+use super::{Shared, astray, dialog, vouch};
 use crate::control::{Description, SessionTerms};
 
 /// How often one request is sent again with credentials: a nonce may be old once.
 const TRIES_MAX: usize = 3;
+
+/// How often a probe is tried that cannot be sent.
+const PROBES_MAX: usize = 3;
 
 /// What became of a request of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +45,12 @@ impl Outcome {
     pub(super) fn new(code: u16, reason: &str) -> Self {
         Self { code, reason: reason.to_owned(), session: SessionTerms::default() }
     }
+
+    fn of(response: Option<&Response>) -> Self {
+        let Some(response) = response else { return Self::new(408, "No answer") };
+        let (code, reason) = message::code_and_reason(response);
+        Self { code, reason, session: session::terms(response) }
+    }
 }
 
 /// News of an INVITE that we sent.
@@ -53,6 +63,27 @@ pub(super) enum CallNews {
     Lost,
     /// The transaction is over.
     Over,
+}
+
+/// What is to become of an INVITE that we sent.
+pub(super) struct Fate {
+    trunk: Option<Arc<Trunk>>,
+    /// Another place has the call: this one must neither ring nor be up.
+    is_given_up: AtomicBool,
+    /// The highest class of responses that it was taken down for; a repeated ringing or answer is nothing new.
+    dismissed: AtomicU16,
+}
+
+impl Fate {
+    /// Of one that goes to `trunk`, when it is one, and is wanted.
+    pub(super) fn new(trunk: Option<Arc<Trunk>>) -> Self {
+        Self { trunk, is_given_up: AtomicBool::new(false), dismissed: AtomicU16::new(0) }
+    }
+
+    /// From now on its leg hears nothing of it, and a call that comes of it is taken down.
+    pub(super) fn give_up(&self) {
+        self.is_given_up.store(true, Ordering::Relaxed);
+    }
 }
 
 /// News of a request that we answer ourselves.
@@ -103,7 +134,8 @@ impl Responder {
 pub(super) enum Way {
     /// This one.
     Link(Link),
-    /// Of a request inside a dialog: the connection that it came by, while that is up, else where the URI leads.
+    /// Of a request inside a dialog: the connection that it came by, while that is up, else where the URI leads. What
+    /// leads back to a far end by UDP is always up.
     Dialog {
         /// The connection.
         flow: Option<Link>,
@@ -171,51 +203,80 @@ fn client_as_is(shared: &Shared, request: Request, link: &Link) -> Option<Box<Tr
 
 /// Sends a request other than INVITE and waits for its final response (at most 64*T1, 32 s).
 pub(super) async fn exchange(shared: &Shared, request: Request, way: &Way, voucher: &Voucher) -> Outcome {
-    match converse(shared, request, way, voucher).await {
-        Some(response) => {
-            let (code, reason) = message::code_and_reason(&response);
-            Outcome { code, reason, session: session::terms(&response) }
+    Outcome::of(converse(shared, request, way, voucher).await.as_ref())
+}
+
+/// As `exchange`, but what cannot be sent, or loses its connection, is tried again for half a minute: a far end that
+/// starts anew, or changes its network, is there all the same.
+pub(super) async fn probe(shared: &Shared, request: Request, way: &Way, voucher: &Voucher) -> Outcome {
+    for _ in 1..PROBES_MAX {
+        let answer = insist(shared, request.clone(), way, voucher).await;
+        if !matches!(answer, Err(Unanswered::Unsent)) {
+            return Outcome::of(answer.ok().as_ref());
         }
-        None => Outcome::new(408, "No answer"),
+        tokio::time::sleep(shared.waits.probe).await;
     }
+    exchange(shared, request, way, voucher).await
 }
 
 /// As `exchange`, with the whole final response; nothing when there is none.
-pub(super) async fn converse(shared: &Shared, mut request: Request, way: &Way, voucher: &Voucher) -> Option<Response> {
+pub(super) async fn converse(shared: &Shared, request: Request, way: &Way, voucher: &Voucher) -> Option<Response> {
+    insist(shared, request, way, voucher).await.ok()
+}
+
+/// Why a request has no final response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unanswered {
+    /// It could not be sent, or its connection broke.
+    Unsent,
+    /// Nobody has said anything.
+    Silent,
+}
+
+/// Sends a request, again with credentials when it is challenged.
+async fn insist(shared: &Shared, mut request: Request, way: &Way, voucher: &Voucher) -> Result<Response, Unanswered> {
     for _ in 1..TRIES_MAX {
         let response = once(shared, &request, way, voucher).await?;
         match voucher.again(&request, &response) {
             Some(again) => request = again,
-            None => return Some(response),
+            None => return Ok(response),
         }
     }
     once(shared, &request, way, voucher).await
 }
 
-async fn once(shared: &Shared, request: &Request, way: &Way, voucher: &Voucher) -> Option<Response> {
+async fn once(shared: &Shared, request: &Request, way: &Way, voucher: &Voucher) -> Result<Response, Unanswered> {
     let link = match way.open(shared, request).await {
         Ok(link) => link,
         Err(why) => {
             tracing::debug!(method = %request.method, why, "a request leads nowhere");
-            return None;
+            return Err(Unanswered::Unsent);
         }
     };
-    final_response(shared, client(shared, request.clone(), &link, voucher.trunk.as_ref())?, &link).await
+    let transaction = client(shared, request.clone(), &link, voucher.trunk.as_ref()).ok_or(Unanswered::Unsent)?;
+    final_response(shared, transaction, &link).await
 }
 
-async fn final_response(shared: &Shared, mut transaction: Box<Transaction>, link: &Link) -> Option<Response> {
-    transaction.send().await.inspect_err(|error| tracing::debug!(%error, "a request was not sent")).ok()?;
+async fn final_response(
+    shared: &Shared,
+    mut transaction: Box<Transaction>,
+    link: &Link,
+) -> Result<Response, Unanswered> {
+    if let Err(error) = transaction.send().await {
+        tracing::debug!(%error, "a request was not sent");
+        return Err(Unanswered::Unsent);
+    }
     let closed = link.closed();
     loop {
         let received = tokio::select! {
             biased;
-            received = receive(shared, &mut transaction, link) => received?,
-            () = cancelled(closed.as_ref()) => return None,
+            received = receive(shared, &mut transaction, link) => received.ok_or(Unanswered::Silent)?,
+            () = cancelled(closed.as_ref()) => return Err(Unanswered::Unsent),
         };
         if let SipMessage::Response(response) = received
             && response.status_code.kind() != StatusCodeKind::Provisional
         {
-            return Some(response);
+            return Ok(response);
         }
     }
 }
@@ -223,7 +284,7 @@ async fn final_response(shared: &Shared, mut transaction: Box<Transaction>, link
 /// Cancels an INVITE that was sent over `link`; the INVITE itself ends with its own final response.
 pub(super) async fn cancel(shared: Arc<Shared>, invite: Request, link: Link) {
     let Some(transaction) = client_as_is(&shared, dialog::cancel_of(&invite), &link) else { return };
-    let response = final_response(&shared, transaction, &link).await;
+    let response = final_response(&shared, transaction, &link).await.ok();
     tracing::debug!(code = response.map(|response| response.status_code.code()), "CANCEL is over");
 }
 
@@ -237,12 +298,13 @@ async fn cancelled(token: Option<&CancellationToken>) {
 /// Sends an INVITE and tells `inbox` everything that comes back, until the transaction is over; `attempt` is which of
 /// the leg's INVITEs it is.
 ///
-/// When the leg is over before, a call that comes of it all the same is taken down: it must neither ring nor be up.
+/// When the leg is over before, or `fate` says so, a call that comes of it all the same is taken down: it must neither
+/// ring nor be up.
 pub(super) async fn drive_invite(
     shared: Arc<Shared>,
     mut transaction: Box<Transaction>,
     link: Link,
-    attempt: usize,
+    (attempt, fate): (usize, Arc<Fate>),
     inbox: mpsc::Sender<Input>,
 ) {
     if let Err(error) = transaction.send().await {
@@ -250,7 +312,7 @@ pub(super) async fn drive_invite(
         tell(&inbox, Input::Call(attempt, CallNews::Unsent)).await;
         return;
     }
-    let (closed, mut is_final, mut last_dismissed) = (link.closed(), false, 0);
+    let (closed, mut is_final) = (link.closed(), false);
     loop {
         let received = tokio::select! {
             biased;
@@ -263,11 +325,8 @@ pub(super) async fn drive_invite(
             Some(SipMessage::Response(response)) => {
                 is_final |= response.status_code.kind() != StatusCodeKind::Provisional;
                 let news = Input::Call(attempt, CallNews::Response(Box::new(response.clone())));
-                // A repeated ringing or answer is nothing new.
-                let class = response.status_code.code() / 100;
-                if inbox.send(news).await.is_err() && class > last_dismissed {
-                    last_dismissed = class;
-                    dismiss(&shared, &transaction.original, &response, &link);
+                if fate.is_given_up.load(Ordering::Relaxed) || inbox.send(news).await.is_err() {
+                    dismiss(&shared, &transaction.original, &response, &link, &fate);
                 }
             }
             Some(SipMessage::Request(_)) => {}
@@ -277,17 +336,23 @@ pub(super) async fn drive_invite(
     tell(&inbox, Input::Call(attempt, CallNews::Over)).await;
 }
 
-/// Takes down the call of an INVITE whose leg is over.
-fn dismiss(shared: &Arc<Shared>, invite: &Request, response: &Response, link: &Link) {
-    match response.status_code.code() {
+/// Takes down the call of an INVITE that nobody wants any more, as far as `response` says that it is one.
+pub(super) fn dismiss(shared: &Arc<Shared>, invite: &Request, response: &Response, link: &Link, fate: &Fate) {
+    let code = response.status_code.code();
+    if fate.dismissed.fetch_max(code / 100, Ordering::Relaxed) >= code / 100 {
+        return;
+    }
+    match code {
         // It may be answered all the same.
         100..200 => drop(tokio::spawn(cancel(shared.clone(), invite.clone(), link.clone()))),
         200..300 => {
             let Some(mut dialog) = dialog::Dialog::of_answer(invite, response) else { return };
             let bye = dialog.request(shared.user_agent(), Method::Bye, &[], None);
-            let flow = Some(link.clone()).filter(|link| link.closed().is_some());
+            let is_kept = |link: &Link| link.closed().is_some() || astray::leads_back(&dialog, link);
+            let flow = Some(link.clone()).filter(is_kept);
             let way = Way::Dialog { flow, next: dialog.next_uri() };
-            let (shared, voucher) = (shared.clone(), Voucher { trunk: None, sequence: dialog.sequence() });
+            let voucher = Voucher { trunk: fate.trunk.clone(), sequence: dialog.sequence() };
+            let shared = shared.clone();
             tokio::spawn(async move { exchange(&shared, bye, &way, &voucher).await });
         }
         _ => {}

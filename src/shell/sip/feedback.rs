@@ -5,12 +5,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rsipstack::sip::{Header as SipHeader, Response, SipMessage};
+use rsipstack::sip::{Header as SipHeader, Request, Response, SipMessage};
 use rsipstack::transaction::endpoint::MessageInspector;
 use rsipstack::transport::SipAddr;
 
 use super::guard::Guard;
 use super::restraint::ASKED_FOR_MAX;
+use super::uri;
 use crate::quoted::parts;
 
 /// What our requests say in Via: that we obey the loss-based scheme (RFC 7339 §4).
@@ -120,7 +121,8 @@ impl Sequence {
     }
 }
 
-/// What we say of our load to trunks that ask, in every response that the stack sends.
+/// What we say of our load to trunks that ask, in every response that the stack sends. Spells the URIs of requests, too:
+/// all that is sent passes here.
 #[derive(Clone)]
 pub(super) struct Teller {
     guard: Arc<Guard>,
@@ -173,7 +175,13 @@ impl Teller {
 
 impl MessageInspector for Teller {
     fn before_send(&self, message: SipMessage, to: Option<&SipAddr>) -> SipMessage {
-        let SipMessage::Response(mut response) = message else { return message };
+        let mut response = match message {
+            SipMessage::Response(response) => response,
+            SipMessage::Request(request) => {
+                let uri = uri::spelled(&request.uri);
+                return SipMessage::Request(Request { uri, ..request });
+            }
+        };
         let is_trunk = to.and_then(|to| to.get_socketaddr().ok()).is_some_and(|to| self.guard.is_trunk(to.ip()));
         if is_trunk {
             self.say(&mut response);

@@ -28,7 +28,7 @@ use super::outgoing::Calling;
 use super::transport::Link;
 use super::trunk::Trunk;
 use crate::control::SipCommand;
-use crate::control::{Header, ReplyId, SipEvent};
+use crate::control::{Header, Presence, ReplyId, SipEvent};
 
 /// How many messages and commands wait for a leg; more means that the leg is stuck.
 pub(super) const INBOX_MAX: usize = 64;
@@ -48,6 +48,8 @@ pub(super) struct Waits {
     pub(super) bye: Duration,
     /// A re-INVITE of ours that rings, until it is cancelled.
     pub(super) reinvite: Duration,
+    /// A probe that could not be sent, until it is tried again.
+    pub(super) probe: Duration,
     /// A provisional response, for its PRACK, until it is first sent again; each time after that is twice as long.
     pub(super) repeat: Duration,
     /// A provisional response, for its PRACK, in all: 64·T1 (RFC 3262 §3).
@@ -63,6 +65,7 @@ impl Default for Waits {
             hop: Duration::from_secs(4),
             bye: Duration::from_secs(4),
             reinvite: Duration::from_secs(20),
+            probe: Duration::from_secs(15),
             repeat: Duration::from_millis(500),
             acknowledgement: Duration::from_secs(32),
         }
@@ -158,7 +161,8 @@ pub(super) struct Leg {
     pub(super) shared: Arc<Shared>,
     pub(super) dialog: Dialog,
     pub(super) stage: Stage,
-    /// The connection that its first request came by, when the requests of the dialog are to go back over it.
+    /// The connection that its first request came by, when the requests of the dialog are to go back over it; over UDP,
+    /// the way to a far end whose own address leads nowhere.
     pub(super) flow: Option<Link>,
     /// The neighbour at its other end.
     pub(super) trunk: Option<Arc<Trunk>>,
@@ -341,7 +345,10 @@ impl Leg {
         }
         let (shared, me, way, voucher) = (self.shared.clone(), self.me.clone(), self.way(), self.voucher());
         tokio::spawn(async move {
-            let outcome = exchange::exchange(&shared, request, &way, &voucher).await;
+            let outcome = match errand {
+                Errand::Probe => exchange::probe(&shared, request, &way, &voucher).await,
+                _ => exchange::exchange(&shared, request, &way, &voucher).await,
+            };
             let _ = me.send(Input::Done(errand, outcome)).await;
         });
     }
@@ -369,8 +376,12 @@ impl Leg {
                 self.tell(SipEvent::Informed { leg: self.id, code, reason }).await;
             }
             Errand::Probe => {
-                let alive = ![408, 481].contains(&outcome.code);
-                self.tell(SipEvent::Probed { leg: self.id, alive }).await;
+                let found = match outcome.code {
+                    408 => Presence::Silent,
+                    481 => Presence::Gone,
+                    _ => Presence::Here,
+                };
+                self.tell_probed(found).await;
             }
             Errand::Refresh => self.tell_updated(outcome.code, outcome.session).await,
             // A far end that refuses a PRACK goes on with its INVITE, or ends it.

@@ -20,6 +20,9 @@ pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK
 /// The extensions an INVITE may require of us.
 const EXTENSIONS: [&str; 4] = ["timer", "100rel", "replaces", SIPREC];
 
+/// What a REFER may require besides (RFC 4488 §8).
+const NO_SUBSCRIPTION: &str = "norefersub";
+
 /// The option tag of recording sessions (RFC 7866 §8.1).
 const SIPREC: &str = "siprec";
 
@@ -199,6 +202,7 @@ pub(super) fn pass_through(headers: &Headers) -> Vec<Header> {
 
 /// The extensions that `request` requires and we lack, as a list for Unsupported.
 pub(super) fn unknown_extensions(request: &Request) -> Option<String> {
+    let is_known = |tag: &str| EXTENSIONS.iter().chain([&NO_SUBSCRIPTION]).any(|known| known.eq_ignore_ascii_case(tag));
     let unknown: Vec<&str> = request
         .headers
         .iter()
@@ -208,7 +212,7 @@ pub(super) fn unknown_extensions(request: &Request) -> Option<String> {
         })
         .flat_map(|value| value.split(','))
         .map(str::trim)
-        .filter(|tag| !tag.is_empty() && !EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(tag)))
+        .filter(|tag| !tag.is_empty() && !is_known(tag))
         .collect();
     (!unknown.is_empty()).then(|| unknown.join(", "))
 }

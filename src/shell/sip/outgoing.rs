@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::{Host, Method, Request, Response};
 use tokio::time::Instant;
 
-use super::exchange::{self, CallNews, Way};
+use super::astray;
+use super::exchange::{self, CallNews, Fate, Way};
 use super::leg::{End, Errand, Flow, Leg, Stage};
 use super::message::{self, session};
 use super::resolve::Router;
@@ -72,7 +74,7 @@ struct Attempt {
     hop: Hop,
     invite: Request,
     link: Link,
-    is_cancelled: bool,
+    fate: Arc<Fate>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,8 +178,9 @@ impl Leg {
         calling.patience = (!calling.hops.is_empty()).then(|| Instant::now() + self.shared.waits.hop);
         calling.heard = false;
         let invite = transaction.original.clone();
-        calling.attempts.push(Attempt { hop, invite, link: link.clone(), is_cancelled: false });
-        tokio::spawn(exchange::drive_invite(self.shared.clone(), transaction, link, number, self.me.clone()));
+        let fate = Arc::new(Fate::new(self.trunk.clone()));
+        calling.attempts.push(Attempt { hop, invite, link: link.clone(), fate: fate.clone() });
+        tokio::spawn(exchange::drive_invite(self.shared.clone(), transaction, link, (number, fate), self.me.clone()));
         ControlFlow::Continue(())
     }
 
@@ -188,6 +191,7 @@ impl Leg {
             return self.fail(code, reason);
         }
         if let Some(attempt) = calling.attempts.last() {
+            attempt.fate.give_up();
             self.shared.router.suspect(&attempt.hop);
             tracing::warn!(leg = self.id.0, hop = %attempt.hop, code, reason, "the next place is tried");
         }
@@ -229,27 +233,19 @@ impl Leg {
         tokio::spawn(exchange::cancel(self.shared.clone(), invite.clone(), link.clone()));
     }
 
-    /// News of an INVITE that is no longer the present one: it must neither ring nor be a call.
-    fn handle_old_attempt(&mut self, attempt: usize, news: CallNews) -> Flow {
-        let CallNews::Response(response) = news else { return ControlFlow::Continue(()) };
-        match (response.status_code.code(), &mut self.stage) {
-            (100..200, Stage::Calling(calling)) => {
-                let late = calling.attempts.get_mut(attempt).filter(|late| !late.is_cancelled);
-                if let Some(Attempt { invite, link, is_cancelled, .. }) = late {
-                    *is_cancelled = true;
-                    tokio::spawn(exchange::cancel(self.shared.clone(), invite.clone(), link.clone()));
-                }
-            }
-            (200..300, _) => self.end_fork(&response),
-            _ => {}
+    /// News of an INVITE that came before it was given up: it must neither ring nor be a call.
+    fn handle_old_attempt(&self, attempt: usize, news: CallNews) {
+        let (Stage::Calling(calling), CallNews::Response(response)) = (&self.stage, news) else { return };
+        if let Some(Attempt { invite, link, fate, .. }) = calling.attempts.get(attempt) {
+            exchange::dismiss(&self.shared, invite, &response, link, fate);
         }
-        ControlFlow::Continue(())
     }
 
     /// News of our INVITE.
     pub(super) async fn handle_call(&mut self, attempt: usize, news: CallNews) -> Flow {
         if matches!(&self.stage, Stage::Calling(calling) if attempt + 1 != calling.attempts.len()) {
-            return self.handle_old_attempt(attempt, news);
+            self.handle_old_attempt(attempt, news);
+            return ControlFlow::Continue(());
         }
         let response = match news {
             CallNews::Response(response) => response,
@@ -337,6 +333,7 @@ impl Leg {
             return ControlFlow::Continue(());
         }
         self.dialog.establish(response);
+        self.keep_flow();
         if let Some((number, invite)) = reliable {
             let what = Header { name: "RAck".to_owned(), value: format!("{number} {invite} INVITE") };
             self.send(Errand::Acknowledgement, Method::PRack, &[what]);
@@ -355,19 +352,22 @@ impl Leg {
         if !self.dialog.establish(response) {
             return self.fail(502, "200 without a tag".to_owned());
         }
+        self.keep_flow();
         if cancelled {
             // CANCEL and 200 crossed: the call is up and has to be taken down (RFC 3261 §9.1).
             self.say_bye_to_nobody();
             return self.fail(487, "cancelled, the answer crossed".to_owned());
         }
-        self.keep_flow();
         let sdp = message::sdp(&response.headers, &response.body);
+        // Before anybody hears of it: whoever does may have a third one take this dialog over.
+        self.shared.legs.take_place(self.id, self.dialog.place());
         self.tell(SipEvent::Answered { leg: self.id, sdp, session: session::terms(response) }).await;
         self.come_up().await
     }
 
     /// The requests of the dialog stay on the connection of its INVITE when they go to the same machine anyway: far
-    /// ends often forget to say in Contact that they speak TCP or TLS.
+    /// ends often forget to say in Contact that they speak TCP or TLS. Over UDP they go where the INVITE went when the
+    /// Contact leads nowhere.
     fn keep_flow(&mut self) {
         let Stage::Calling(calling) = &self.stage else { return };
         let Some(Attempt { hop, link, .. }) = calling.attempts.last() else { return };
@@ -376,9 +376,11 @@ impl Leg {
             // Only the connection leads to it (RFC 7118 §5).
             Host::Domain(name) => name.to_string().ends_with(".invalid"),
         };
-        if is_same && link.transport != SipTransport::Udp {
-            self.flow = Some(link.clone());
-        }
+        let is_kept = match link.transport {
+            SipTransport::Udp => astray::leads_back(&self.dialog, link),
+            _ => is_same,
+        };
+        self.flow = is_kept.then(|| link.clone());
     }
 
     /// Sends BYE without waiting for its answer.
@@ -394,7 +396,8 @@ impl Leg {
         }
         let Some(mut fork) = self.dialog.fork(response) else { return };
         let bye = fork.request(self.shared.user_agent(), Method::Bye, &[], None);
-        let way = Way::Dialog { flow: None, next: fork.next_uri() };
+        let flow = self.flow.clone().filter(|flow| astray::leads_back(&fork, flow));
+        let way = Way::Dialog { flow, next: fork.next_uri() };
         self.send_and_forget(bye, way);
     }
 

@@ -34,10 +34,13 @@ pub(super) fn referral(request: &Request) -> Option<Referral> {
     let (kept, methods): (Vec<&str>, Vec<&str>) =
         parameters.split(';').filter(|each| !each.is_empty()).partition(|each| !each.starts_with("method="));
     let invites = methods.iter().all(|method| method.eq_ignore_ascii_case("method=INVITE"));
-    if !uri.starts_with("sip:") || !invites {
+    let (scheme, place) = uri.split_once(':')?;
+    let scheme = scheme.to_ascii_lowercase();
+    if !["sip", "sips"].contains(&scheme.as_str()) || !invites {
         return None;
     }
-    let uri = std::iter::once(uri).chain(kept).collect::<Vec<_>>().join(";");
+    let uri = format!("{scheme}:{place}");
+    let uri = std::iter::once(uri.as_str()).chain(kept).collect::<Vec<_>>().join(";");
 
     let mut headers: Vec<Header> = asked.split('&').filter_map(asked_for).take(HEADERS_MAX).collect();
     if headers.iter().any(|each| each.name.eq_ignore_ascii_case("Replaces")) {
@@ -66,7 +69,7 @@ impl Replaces {
         format!("{};to-tag={};from-tag={}", self.call_id, self.to_tag, self.from_tag)
     }
 
-    /// From the value of a header; `early-only` is not kept: only answered calls are taken over here.
+    /// From the value of a header; for `early-only` see `is_early_only`.
     pub(super) fn read(value: &str) -> Option<Replaces> {
         let (call_id, parameters) = value.split_once(';')?;
         let tag = |wanted: &str| {
@@ -87,6 +90,12 @@ pub(super) fn replaces(request: &Request) -> Result<Option<Replaces>, ()> {
         (Some(value), None) => Replaces::read(value.value()).map(Some).ok_or(()),
         (Some(_), Some(_)) => Err(()),
     }
+}
+
+/// Whether a Replaces is only for a dialog that has not been answered (RFC 3891 §6.1).
+pub(super) fn is_early_only(request: &Request) -> bool {
+    let mut values = request.headers.iter().filter(|each| each.name().eq_ignore_ascii_case("Replaces"));
+    values.any(|each| each.value().split(';').skip(1).any(|word| word.trim().eq_ignore_ascii_case("early-only")))
 }
 
 /// One `name=value` of a URI's headers, when a far end may ask for it.
@@ -151,6 +160,9 @@ mod tests {
     fn blind_and_attended() {
         let plain = refer("Refer-To: \"Queue\" <sip:700@pbx;user=phone;method=INVITE>\r\n").expect("a REFER");
         assert_eq!((plain.uri.as_str(), plain.headers.len(), plain.quiet), ("sip:700@pbx;user=phone", 0, false));
+        for (target, uri) in [("SIP:a@b", "sip:a@b"), ("sips:700@pbx;user=phone", "sips:700@pbx;user=phone")] {
+            assert_eq!(refer(&format!("Refer-To: <{target}>\r\n")).expect("a REFER").uri, uri);
+        }
         let attended = refer(
             "Refer-To: <sip:7@pbx?Replaces=a%40b%3Bto-tag%3D1%3Bfrom-tag%3D2&X-Account=9&Via=evil&X-Calmline-Call=1>\r\n\
              Referred-By: <sip:agent@pbx>\r\nRefer-Sub: false\r\n",

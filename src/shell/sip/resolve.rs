@@ -18,8 +18,10 @@ use rsipstack::transport::SipAddr;
 
 pub(super) use self::names::Names;
 use self::order::Service;
+use super::astray::Strays;
 use super::recent::Recent;
 use super::transport::{Hop, Link, SipTransport, Transports};
+use super::uri;
 
 /// Places that one URI may lead to; further ones are not tried.
 pub(super) const HOPS_MAX: usize = 8;
@@ -46,6 +48,8 @@ impl Router {
     /// # Errors
     /// Why it leads nowhere, in words.
     pub(super) async fn hops(&self, uri: &Uri) -> Result<Vec<Hop>, String> {
+        // One that the stack has read, for its ACK, may show a part of the user as its host.
+        let uri = &uri::read(&uri::text(uri)).ok_or("no URI")?;
         let asked = Asked::of(uri)?;
         let mut hops = match (&uri.host_with_port.host, asked.port) {
             (Host::IpAddr(ip), port) => {
@@ -189,11 +193,14 @@ impl Asked {
 }
 
 /// Tells the stack where the ACK of a 2xx goes, the only request that it sends by itself.
-pub(super) struct Locator(pub(super) Arc<Router>);
+pub(super) struct Locator(pub(super) Arc<Router>, pub(super) Strays);
 
 #[async_trait]
 impl TargetLocator for Locator {
     async fn locate(&self, uri: &Uri) -> rsipstack::Result<SipAddr> {
+        if let Some(way) = self.1.way_to(uri) {
+            return Ok(way);
+        }
         // It brings no offer that its INVITE did not ask for: short, as a rule.
         let link = self.0.open_for(uri, None).await.map_err(rsipstack::Error::DnsResolutionError)?;
         Ok(link.destination)

@@ -7,8 +7,8 @@ use ring::hmac;
 use rsipstack::sip::{Header as SipHeader, Request};
 use rsipstack::transaction::make_tag;
 
-use super::feedback;
 use super::transport::{Link, SipTransport};
+use super::{feedback, uri};
 
 use crate::hexadecimal::hexadecimal;
 
@@ -28,7 +28,7 @@ impl Stamper {
     /// Puts Via and Contact for `link` into a request that has none yet; a fresh branch makes a new transaction of it.
     /// `asks`: whether the far end may say in Via how many calls to keep back.
     pub(super) fn stamp(&self, request: &mut Request, link: &Link, asks: bool) {
-        let branch = self.branch(&request.uri.to_string());
+        let branch = self.branch(&uri::text(&request.uri));
         let transport = rsipstack::sip::Transport::from(link.transport);
         let offer = if asks { feedback::OFFER } else { "" };
         let via = format!("SIP/2.0/{transport} {};branch={branch};rport{offer}", link.shown);
@@ -43,7 +43,7 @@ impl Stamper {
 
     /// True when a request has been here before: one of its Vias is ours, for the same request-URI.
     pub(super) fn has_passed(&self, request: &Request) -> bool {
-        let uri = request.uri.to_string();
+        let uri = uri::text(&request.uri);
         request.headers.iter().any(|header| match header {
             SipHeader::Via(via) => via.value().split(';').any(|parameter| {
                 parameter.trim().strip_prefix("branch=").is_some_and(|branch| self.is_ours(branch, &uri))

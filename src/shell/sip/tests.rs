@@ -3,6 +3,7 @@
 //! The scenarios are in `tests/sipp`; without the `sipp` program those tests say so and pass.
 
 mod answering;
+mod astray;
 pub(crate) mod authority;
 mod bridge;
 mod calling;
@@ -18,5 +19,6 @@ mod referring;
 mod resolving;
 mod sipp;
 mod trunks;
+mod users;
 mod wire;
 mod with_sipp;

@@ -13,8 +13,8 @@ pub(super) use self::registration::register;
 use rsipstack::platform::CancellationToken;
 use rsipstack::sip::Uri;
 
-use super::SipError;
 use super::digest::{Credentials, Demand};
+use super::{SipError, uri};
 use crate::settings::{Account, IpNet, TrunkSettings};
 
 /// All trunks, which a reload of the configuration exchanges.
@@ -255,7 +255,7 @@ impl Trunk {
 
     /// Where it is asked.
     pub(super) fn uri(&self) -> Option<Uri> {
-        Uri::try_from(self.settings.uri.as_deref()?).ok()
+        uri::read(self.settings.uri.as_deref()?)
     }
 
     /// Whether it answers.

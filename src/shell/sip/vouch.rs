@@ -5,6 +5,7 @@ use rsipstack::sip::{Header as SipHeader, Request, Response};
 use rsipstack::transaction::make_uuid_v4;
 
 use super::digest::{Challenge, Credentials, Subject};
+use super::uri;
 
 /// `request`, which has no Via yet, with the answer to the challenge of `response`; nothing when it is none, or one that
 /// `who` has answered in vain. `sequence` gives the next number.
@@ -24,7 +25,7 @@ pub(super) fn again(
     if named(&request.headers, answers).next().is_some() && !challenge.stale {
         return None;
     }
-    let (method, uri) = (request.method.to_string(), request.uri.to_string());
+    let (method, uri) = (request.method.to_string(), uri::text(&request.uri));
     let answer = challenge.answer(who, Subject { method: &method, uri: &uri }, &make_uuid_v4());
     let mut headers: Vec<SipHeader> = Vec::new();
     let number = sequence();

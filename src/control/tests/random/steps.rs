@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use crate::control::Presence;
+
 /// One thing that happens; the numbers choose among what there is at that moment.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
@@ -76,7 +78,7 @@ pub(super) enum Step {
     },
     Probed {
         leg: usize,
-        alive: bool,
+        found: Presence,
     },
     OpenFails {
         leg: usize,
@@ -182,7 +184,8 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
         7 => (leg.clone(), outcomes, any()).prop_map(|(leg, code, last)| Step::Refer { leg, code, last }),
         3 => (leg.clone(), prop::sample::select(vec![200_u16, 200, 491, 405, 408, 481, 500]))
             .prop_map(|(leg, code)| Step::Updated { leg, code }),
-        1 => (leg.clone(), any()).prop_map(|(leg, alive)| Step::Probed { leg, alive }),
+        1 => (leg.clone(), prop::sample::select(vec![Presence::Here, Presence::Silent, Presence::Gone]))
+            .prop_map(|(leg, found)| Step::Probed { leg, found }),
         4 => (leg.clone(), 0_usize..4).prop_map(|(order, outcome)| Step::Ordered { order, outcome }),
         3 => (leg.clone(), prop::sample::select(vec!["10.0.0.9", "198.51.100.3", "203.0.113.9"]))
             .prop_map(|(leg, host)| Step::Referred { leg, host }),

@@ -161,6 +161,7 @@ fn oddities_of_real_phones_pass() {
         "sip:c@d;tag=1",
         "<tel:+4930>;tag=1",
         "<sip:c@[2001:db8::1]:5060;transport=tcp>;tag=1",
+        "<sip:+14155551234;verstat=TN-Validation-Passed@sip.carrier.com;user=phone>;tag=1",
     ] {
         passes(&request_from("OPTIONS sip:a@b SIP/2.0", from, "CSeq: 1 OPTIONS\r\n"));
     }

@@ -7,6 +7,7 @@ use rsipstack::sip::{Host, Method, Uri};
 use super::head::{Fault, Head, Start, is_token};
 use crate::quoted::{after_quote, closes_its_quotes, parts};
 use crate::shell::sip::message::tag_of;
+use crate::shell::sip::uri;
 
 /// Headers of which a message has at most one (RFC 3261 §20).
 const SINGLE: [&str; 6] = ["From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length"];
@@ -61,8 +62,8 @@ fn check_method(head: &Head<'_>) -> Result<(), Fault> {
 
 /// A URI of another kind than ours is answered 416 (RFC 3261 §8.2.2.1).
 fn check_uri(head: &Head<'_>) -> Result<(), Fault> {
-    let Start::Request { uri, .. } = head.start else { return Ok(()) };
-    let scheme = uri.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
+    let Start::Request { uri: text, .. } = head.start else { return Ok(()) };
+    let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
     if !scheme.starts_with(|first: char| first.is_ascii_alphabetic()) {
         return Err(Fault::bad("a request-URI without a scheme"));
     }
@@ -70,9 +71,9 @@ fn check_uri(head: &Head<'_>) -> Result<(), Fault> {
         return Err(Fault { code: 416, why: "a request-URI of another scheme" });
     }
     // Headers behind the host would be put into requests by whoever follows it (RFC 3261 §19.1.1).
-    let behind_user = uri.rsplit_once('@').map_or(uri, |(_, host)| host);
-    let is_visible_all = uri.bytes().all(is_visible) && !uri.contains(['<', '>', '"']);
-    if behind_user.contains('?') || !is_visible_all || !is_sip_uri(uri) {
+    let has_headers = uri::read(text).is_none_or(|uri| !uri.headers.is_empty());
+    let is_visible_all = text.bytes().all(is_visible) && !text.contains(['<', '>', '"']);
+    if has_headers || !is_visible_all || !is_sip_uri(text) {
         return Err(Fault::bad("a malformed request-URI"));
     }
     Ok(())
@@ -195,9 +196,9 @@ fn is_address(name: &str, uri: &str) -> bool {
     is_scheme && !rest.is_empty() && uri.bytes().all(is_visible) && is_read
 }
 
-/// A URI that the stack reads, with a host.
-fn is_sip_uri(uri: &str) -> bool {
-    let Ok(parsed) = Uri::try_from(uri) else { return false };
+/// A URI with a host, which the stack reads too, if otherwise.
+fn is_sip_uri(text: &str) -> bool {
+    let Some(parsed) = uri::read(text).filter(|_| Uri::try_from(text).is_ok()) else { return false };
     let host = match parsed.host() {
         Host::Domain(domain) => domain.to_string(),
         Host::IpAddr(_) => return true,

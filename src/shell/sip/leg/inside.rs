@@ -9,11 +9,14 @@ use rsipstack::sip::{Method, Response};
 use rsipstack::transaction::Transaction;
 use tokio::time::Instant;
 
+use super::super::accept;
+use super::super::astray;
 use super::super::exchange::{self, Responder, ServerNews};
 use super::super::incoming::Answering;
 use super::super::message::{self, Reply, session};
+use super::super::transport::{Link, SipTransport};
 use super::{End, Errand, Flow, Input, Leg, Stage};
-use crate::control::{Description, Header, OfferMethod, ReplyId, SessionTerms, SipEvent};
+use crate::control::{Description, Header, OfferMethod, Presence, ReplyId, SessionTerms, SipEvent};
 
 /// How many requests are kept for a dialog that is not named yet.
 const PARKED_MAX: usize = 4;
@@ -64,6 +67,10 @@ impl Leg {
             self.refuse(*transaction, 500).await;
             return ControlFlow::Continue(());
         }
+        if let Some(unknown) = message::unknown_extensions(request).filter(|_| request.method != Method::Bye) {
+            self.refuse_extensions(*transaction, unknown).await;
+            return ControlFlow::Continue(());
+        }
         match request.method {
             Method::Bye => return self.handle_bye(transaction).await,
             Method::Invite => self.handle_offer_request(transaction, OfferMethod::Invite).await,
@@ -90,6 +97,13 @@ impl Leg {
     /// Answers at once, with nothing but a code.
     pub(super) async fn refuse(&self, transaction: Transaction, code: u16) {
         exchange::refuse(&self.shared, transaction, self.dialog.local_tag(), &Reply::code(code)).await;
+    }
+
+    /// Refuses a request that needs what we lack (RFC 3261 §8.2.2.3). Never a BYE: whoever hangs up is let go.
+    async fn refuse_extensions(&self, transaction: Transaction, unknown: String) {
+        let headers = [Header { name: "Unsupported".to_owned(), value: unknown }];
+        let reply = Reply { headers: &headers, ..Reply::code(420) };
+        exchange::refuse(&self.shared, transaction, self.dialog.local_tag(), &reply).await;
     }
 
     /// A key in a body, or a sign of life without one; nobody here understands anything else.
@@ -154,6 +168,7 @@ impl Leg {
             tracing::debug!(%error, "100 Trying not sent");
         }
         self.dialog.refresh_target(&transaction.original);
+        self.follow(&transaction);
         let message::Body { sdp, metadata } =
             message::Body::read(&transaction.original.headers, &transaction.original.body);
         let session = session::terms(&transaction.original);
@@ -163,6 +178,14 @@ impl Leg {
         let asks = method == OfferMethod::Invite && sdp.is_none();
         self.offers.insert(reply, Offer { responder, method, deadline, owes_ack: false, asks });
         self.tell(SipEvent::Offer { leg: self.id, reply, method, sdp, session, metadata }).await;
+    }
+
+    /// Where a far end speaks from whose own address leads nowhere may change, and with it where it is reached.
+    fn follow(&mut self, transaction: &Transaction) {
+        let is_datagrams = |link: &Link| link.transport == SipTransport::Udp;
+        if self.flow.as_ref().is_none_or(is_datagrams) {
+            self.flow = accept::flow(&self.shared, transaction, &self.dialog).filter(is_datagrams);
+        }
     }
 
     /// Call control answers an offer.
@@ -231,6 +254,11 @@ impl Leg {
         let code = response.status_code.code();
         if code < 300 {
             self.dialog.refresh_target(response);
+            let is_past = |flow: &mut Link| {
+                let is_datagrams = flow.transport == SipTransport::Udp;
+                is_datagrams && !astray::leads_back(&self.dialog, flow)
+            };
+            self.flow.take_if(is_past);
         }
         let sdp = message::sdp(&response.headers, &response.body);
         self.tell_reinvited(code, sdp, session::terms(response)).await;
@@ -252,11 +280,17 @@ impl Leg {
         self.tell(SipEvent::Updated { leg: self.id, code, session }).await;
     }
 
+    pub(super) async fn tell_probed(&self, found: Presence) {
+        self.tell(SipEvent::Probed { leg: self.id, found }).await;
+    }
+
     /// Asks whether the far end still knows the dialog.
     pub(super) async fn probe(&mut self) {
         match self.stage {
             Stage::Up => self.send(Errand::Probe, Method::Options, &[]),
-            _ => self.tell(SipEvent::Probed { leg: self.id, alive: false }).await,
+            // Its ACK is on its way; when none comes, the leg ends by itself.
+            Stage::Answering(Answering::Answered { .. }) => self.tell_probed(Presence::Here).await,
+            _ => self.tell_probed(Presence::Gone).await,
         }
     }
 }

@@ -19,12 +19,13 @@ pub(in crate::shell::sip) fn terms(message: &impl HeadersExt) -> SessionTerms {
             _ => None,
         }
     });
-    SessionTerms { supported: knows(message, "timer"), interval_s, refresher, takes_update: takes(message, "UPDATE") }
+    let (supported, takes_update) = (knows(message, "timer"), takes(message, "UPDATE"));
+    SessionTerms { supported, interval_s, refresher, least_s: least_interval_s(message), takes_update }
 }
 
-/// The shortest session interval that the far end agrees to, seconds: Min-SE of a 422. At most a day.
-pub(in crate::shell::sip) fn least_interval_s(response: &Response) -> Option<u32> {
-    let value = response.header_value("Min-SE")?;
+/// The shortest session interval that the far end agrees to, seconds: Min-SE. At most a day.
+pub(in crate::shell::sip) fn least_interval_s(message: &impl HeadersExt) -> Option<u32> {
+    let value = message.header_value("Min-SE")?;
     value.split(';').next()?.trim().parse().ok().filter(|seconds| *seconds <= 86_400)
 }
 

@@ -69,13 +69,16 @@ fn bodies() {
 #[test]
 fn session_timers() {
     let check = |headers: &str, supported: bool, interval_s: Option<u32>, refresher: Option<Refresher>| {
-        let expected = SessionTerms { supported, interval_s, refresher, takes_update: headers.contains("UPDATE") };
+        let least_s = headers.contains("Min-SE").then_some(1800);
+        let takes_update = headers.contains("UPDATE");
+        let expected = SessionTerms { supported, interval_s, refresher, least_s, takes_update };
         assert_eq!(session::terms(&request("INVITE", headers, "")), expected, "{headers}");
     };
     let (by_sender, by_us) = (Some(Refresher::Uac), Some(Refresher::Uas));
     check("Session-Expires: 1800;refresher=uac\r\nSupported: replaces, timer\r\n", true, Some(1800), by_sender);
     check("x: 90 ; a=b ; Refresher=UAS\r\nk: timer\r\n", true, Some(90), by_us);
     check("Session-Expires: 1800\r\n", false, Some(1800), None);
+    check("Session-Expires: 3600\r\nMin-SE: 1800;x=y\r\n", false, Some(3600), None);
     check("Require: timer\r\nAllow: INVITE, UPDATE\r\n", true, None, None);
     check("Session-Expires: soon;refresher=both\r\nSupported: timer\r\n", true, None, None);
 }

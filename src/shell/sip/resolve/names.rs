@@ -20,6 +20,8 @@ const ANSWER_WAIT: Duration = Duration::from_millis(2_500);
 const SERVER_WAIT: Duration = Duration::from_millis(1_000);
 /// After a question without an answer, for how long what is remembered is used without asking.
 const GONE_FOR: Duration = Duration::from_secs(5);
+/// A question that fails sooner than this costs nobody time.
+const AT_ONCE: Duration = Duration::from_millis(250);
 /// How long an answer is remembered beyond its time.
 const STALE_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// Answers that are kept, and answers that are remembered.
@@ -124,6 +126,7 @@ impl Names {
             }
         }
         let resolver = self.resolver.as_ref().ok_or("no name server")?;
+        let asked = Instant::now();
         let why = match timeout(ANSWER_WAIT, resolver.lookup(name, kind)).await {
             Ok(Ok(found)) => {
                 let records = found.answers().iter().map(|record| record.data.clone()).take(RECORDS_MAX).collect();
@@ -135,8 +138,13 @@ impl Names {
             Err(_) => "no answer to the name query".to_owned(),
         };
         self.metrics.count_dns("failed");
-        self.memory().gone_until = Some(Instant::now() + GONE_FOR);
-        self.remembered(&key).ok_or(why)
+        let remembered = self.remembered(&key);
+        // Some networks let no question for pointers through: only where one was once answered does it tell of more.
+        let tells_of_more = kind != RecordType::NAPTR || remembered.is_some();
+        if tells_of_more && asked.elapsed() >= AT_ONCE {
+            self.memory().gone_until = Some(Instant::now() + GONE_FOR);
+        }
+        remembered.ok_or(why)
     }
 
     fn is_gone(&self) -> bool {

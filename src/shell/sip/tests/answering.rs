@@ -1,7 +1,7 @@
 //! Calls that come in, and what else comes to the door.
 
 use super::phone::{SDP, Stand, ended, header, value};
-use crate::control::{SipCommand, SipEvent};
+use crate::control::{Presence, SipCommand, SipEvent};
 use media::LegId;
 
 #[tokio::test]
@@ -42,6 +42,20 @@ async fn progress_and_answer_carry_one_tag() {
     assert_eq!(stand.event().await, SipEvent::Confirmed { leg, sdp: None });
     stand.say("BYE", "2", &to_tag(&answer), "", "").await;
     stand.receive("SIP/2.0 200 ").await;
+    stand.ends_with(ended(leg, "BYE from the far end")).await;
+}
+
+#[tokio::test]
+async fn a_caller_whose_ack_is_on_its_way_is_there() {
+    let mut stand = Stand::new(16).await;
+    let leg = stand.incoming_with("").await;
+    stand.sip.handle(SipCommand::Answer { leg, sdp: SDP.into(), headers: Vec::new() });
+    stand.sip.handle(SipCommand::Probe { leg });
+    assert_eq!(stand.event().await, SipEvent::Probed { leg, found: Presence::Here });
+    let answer = stand.receive("SIP/2.0 200 ").await;
+    stand.say("ACK", "1", &to_tag(&answer), "", "").await;
+    assert_eq!(stand.event().await, SipEvent::Confirmed { leg, sdp: None });
+    stand.say("BYE", "2", &to_tag(&answer), "", "").await;
     stand.ends_with(ended(leg, "BYE from the far end")).await;
 }
 

@@ -9,7 +9,7 @@ use super::authority::Authority;
 use super::office::Office;
 use super::phone::{LEG, SDP, failed, options, value};
 use super::wire::{Phone, Words};
-use crate::control::{SipCommand, SipEvent};
+use crate::control::{Presence, SipCommand, SipEvent};
 use crate::settings::{ClientCertificate, Listener, TlsSettings, TrunkSettings};
 use crate::shell::sip::{SipOptions, SipTransport};
 
@@ -102,6 +102,36 @@ async fn a_connection_that_breaks_under_a_call_is_made_anew_for_the_goodbye() {
     let bye = phone.receive("BYE ").await;
     phone.respond(&bye, 200, "", "").await;
     assert!(matches!(office.event().await, SipEvent::Ended { leg: LEG, .. }));
+}
+
+#[tokio::test]
+async fn a_far_end_that_starts_anew_is_asked_again_before_it_counts_as_silent() {
+    let mut office = Office::open(options(&[SipTransport::Tcp], None)).await;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+    let port = listener.local_addr().expect("it is bound").port();
+    let uri = format!("sip:bot@127.0.0.1:{port};transport=tcp");
+    office.invite(LEG, &uri, None);
+    let mut phone = Phone::accept(&listener, false, None).await;
+    let invite = phone.receive("INVITE ").await;
+    phone.respond(&invite, 200, &format!("Contact: <{uri}>\r\n"), SDP).await;
+    phone.receive("ACK ").await;
+    assert!(matches!(office.event().await, SipEvent::Answered { leg: LEG, .. }));
+    drop((phone, listener));
+    while office.sip.connections() > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    office.sip.handle(SipCommand::Probe { leg: LEG });
+    assert_eq!(office.event().await, SipEvent::Probed { leg: LEG, found: Presence::Silent });
+
+    office.sip.handle(SipCommand::Probe { leg: LEG });
+    // Its first question leads nowhere.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("the port is free again");
+    let mut phone = Phone::accept(&listener, false, None).await;
+    let asked = phone.receive("OPTIONS ").await;
+    phone.respond(&asked, 200, "", "").await;
+    assert_eq!(office.event().await, SipEvent::Probed { leg: LEG, found: Presence::Here });
+    office.hang_up(&mut phone).await;
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use hickory_resolver::proto::op::{Message, OpCode};
 use hickory_resolver::proto::rr::rdata::{A, AAAA, NAPTR, SRV};
-use hickory_resolver::proto::rr::{Name, RData, Record};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use tokio::net::UdpSocket;
 
 /// The name server.
@@ -14,6 +14,7 @@ pub(super) struct Dns {
     pub(super) address: SocketAddr,
     zone: Arc<Mutex<Vec<Record>>>,
     is_gone: Arc<AtomicBool>,
+    without_pointers: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
 }
 
@@ -22,8 +23,15 @@ impl Dns {
     pub(super) async fn start() -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port on loopback");
         let address = socket.local_addr().expect("it is bound");
-        let dns = Self { address, zone: Arc::default(), is_gone: Arc::default(), asked: Arc::default() };
+        let dns = Self {
+            address,
+            zone: Arc::default(),
+            is_gone: Arc::default(),
+            without_pointers: Arc::default(),
+            asked: Arc::default(),
+        };
         let (zone, is_gone, asked) = (dns.zone.clone(), dns.is_gone.clone(), dns.asked.clone());
+        let without_pointers = dns.without_pointers.clone();
         tokio::spawn(async move {
             let mut buffer = [0; 1_500];
             while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
@@ -32,6 +40,10 @@ impl Dns {
                     continue;
                 }
                 let Ok(question) = Message::from_vec(&buffer[..length]) else { continue };
+                let is_for_pointers = question.queries.iter().any(|query| query.query_type() == RecordType::NAPTR);
+                if is_for_pointers && without_pointers.load(Ordering::Relaxed) {
+                    continue;
+                }
                 let answer = answer(&question, &zone.lock().expect("no panic"));
                 let _ = socket.send_to(&answer.to_vec().expect("a message"), from).await;
             }
@@ -65,6 +77,11 @@ impl Dns {
     /// Says nothing any more, or answers again.
     pub(super) fn set_gone(&self, is_gone: bool) {
         self.is_gone.store(is_gone, Ordering::Relaxed);
+    }
+
+    /// Says nothing to questions for pointers.
+    pub(super) fn drop_pointers(&self) {
+        self.without_pointers.store(true, Ordering::Relaxed);
     }
 
     /// How many questions have come.

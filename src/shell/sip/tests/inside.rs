@@ -1,7 +1,7 @@
 //! What happens inside a dialog: offers, REFER, probes, and the small requests.
 
 use super::phone::{LEG, SDP, Stand, ended, header, value};
-use crate::control::{OfferMethod, Refresher, SessionTerms, SipCommand, SipEvent};
+use crate::control::{OfferMethod, Presence, Refresher, SessionTerms, SipCommand, SipEvent};
 
 #[tokio::test]
 async fn an_update_is_answered_by_call_control() {
@@ -30,8 +30,8 @@ async fn a_refresh_of_ours_without_an_offer() {
     assert_eq!((value(&update, "CSeq"), value(&update, "Content-Length")), ("2 UPDATE", "0"));
     assert_eq!(value(&update, "Session-Expires"), "1800;refresher=uac");
     stand.respond(&update, 200, "Require: timer\r\nSession-Expires: 900;refresher=uac\r\n", "").await;
-    let session =
-        SessionTerms { supported: true, interval_s: Some(900), refresher: Some(Refresher::Uac), takes_update: false };
+    let (interval_s, refresher) = (Some(900), Some(Refresher::Uac));
+    let session = SessionTerms { supported: true, interval_s, refresher, ..SessionTerms::default() };
     assert_eq!(stand.event().await, SipEvent::Updated { leg: LEG, code: 200, session });
     hang_up(stand, &invite, 3).await;
 }
@@ -221,14 +221,14 @@ async fn refused_and_impossible_referrals() {
 async fn probes() {
     let mut stand = Stand::new(16).await;
     let invite = stand.call().await;
-    for (code, alive) in [(200, true), (503, true), (481, false)] {
+    for (code, found) in [(200, Presence::Here), (503, Presence::Here), (481, Presence::Gone)] {
         stand.sip.handle(SipCommand::Probe { leg: LEG });
         let options = stand.receive("OPTIONS ").await;
         stand.respond(&options, code, "", "").await;
-        assert_eq!(stand.event().await, SipEvent::Probed { leg: LEG, alive });
+        assert_eq!(stand.event().await, SipEvent::Probed { leg: LEG, found });
     }
     stand.sip.handle(SipCommand::Probe { leg: LEG });
-    assert_eq!(stand.event().await, SipEvent::Probed { leg: LEG, alive: false });
+    assert_eq!(stand.event().await, SipEvent::Probed { leg: LEG, found: Presence::Silent });
     hang_up(stand, &invite, 1).await;
 }
 
@@ -250,6 +250,11 @@ async fn small_requests() {
     let stranger = invite.replacen(&to, &format!("{to};tag=stranger"), 1);
     stand.request_inside(&stranger, "INFO", 20, "", "").await;
     stand.receive("SIP/2.0 481 ").await;
+    // With extensions: one that we know, one that we lack.
+    stand.request_inside(&invite, "OPTIONS", 21, "Require: norefersub\r\n", "").await;
+    stand.receive("SIP/2.0 200 ").await;
+    stand.request_inside(&invite, "OPTIONS", 22, "Require: timer, unheard-of\r\n", "").await;
+    assert_eq!(value(&stand.receive("SIP/2.0 420 ").await, "Unsupported"), "unheard-of");
     hang_up(stand, &invite, 30).await;
 }
 

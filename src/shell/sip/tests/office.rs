@@ -33,6 +33,7 @@ impl Office {
             cancel: ms(1_000),
             bye: ms(500),
             reinvite: ms(300),
+            probe: ms(300),
             hop: ms(300),
             repeat: ms(50),
             acknowledgement: ms(500),

@@ -51,6 +51,7 @@ impl Stand {
             cancel: ms(1_000),
             bye: ms(300),
             reinvite: ms(300),
+            probe: ms(300),
             repeat: ms(50),
             acknowledgement: ms(500),
             hop: ms(300),

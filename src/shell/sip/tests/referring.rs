@@ -136,7 +136,9 @@ async fn dialogs_are_named_for_those_who_take_them_over() {
     // Who takes our own place names it as we see it.
     let named = format!("Replaces: {call_id};to-tag={ours};from-tag=far\r\nRequire: replaces\r\n");
     let other = named.replace("from-tag=far", "from-tag=stranger");
-    for (number, (replaces, code)) in [(other.as_str(), 481), ("Replaces: x\r\n", 400)].into_iter().enumerate() {
+    let early = named.replace("from-tag=far", "from-tag=far;early-only");
+    let refused = [(other.as_str(), 481), ("Replaces: x\r\n", 400), (early.as_str(), 486)];
+    for (number, (replaces, code)) in refused.into_iter().enumerate() {
         stand.say("INVITE", &(20 + number).to_string(), "", replaces, SDP).await;
         stand.receive(&format!("SIP/2.0 {code} ")).await;
     }

@@ -2,6 +2,7 @@
 //! server is gone.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use rsipstack::sip::Uri;
 use tokio::net::TcpListener;
@@ -9,9 +10,11 @@ use tokio::net::TcpListener;
 use super::dns::Dns;
 use super::office::Office;
 use super::phone::{LEG, SDP, failed, options, value};
+use super::trunks::{until, with};
 use super::wire::{Far, Phone};
 use crate::control::SipEvent;
-use crate::shell::sip::SipTransport;
+use crate::settings::TrunkSettings;
+use crate::shell::sip::{Health, SipTransport};
 
 #[tokio::test]
 async fn pointers_then_servers_then_addresses() {
@@ -105,6 +108,57 @@ async fn a_place_that_refuses_or_says_nothing_is_passed_by() {
 }
 
 #[tokio::test]
+async fn a_place_that_wakes_up_when_another_one_has_the_call_does_not_ring() {
+    let dns = Dns::start().await;
+    let (silent, phone) = two_servers(&dns).await;
+    let mut office = office(&dns).await;
+    office.invite(LEG, "sip:bot@bot.example", None);
+    let lost = silent.hear().await.1;
+    let (us, invite) = phone.hear().await;
+    phone.reply(us, &invite, 200, &format!("Contact: <sip:bot@127.0.0.1:{}>\r\n", phone.port()), SDP).await;
+    assert!(matches!(office.event().await, SipEvent::Answered { leg: LEG, .. }));
+    silent.reply(us, &lost, 180, "", "").await;
+    loop {
+        let said = silent.hear().await.1;
+        if said.starts_with("CANCEL ") {
+            assert_eq!(value(&said, "Via"), value(&lost, "Via"));
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_trunk_is_up_while_one_of_its_servers_is() {
+    let dns = Dns::start().await;
+    let (_silent, living) = two_servers(&dns).await;
+    let health = Some(Duration::from_millis(200));
+    let mut options =
+        with(TrunkSettings { uri: Some("sip:bot.example".to_owned()), health, ..TrunkSettings::default() });
+    options.settings.dns = vec![dns.address];
+    let mut office = Office::open(options).await;
+    let answers = async {
+        loop {
+            let (us, said) = living.hear().await;
+            match said.split(' ').next() {
+                Some("OPTIONS") => living.reply(us, &said, 200, "", "").await,
+                Some("INVITE") => living.reply(us, &said, 486, "", "").await,
+                _ => {}
+            }
+        }
+    };
+    let calls = async {
+        until(&office, Health::Up).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        office.invite(LEG, "sip:bot@bot.example", Some("carrier"));
+        assert_eq!(office.event().await, failed(486, "Said"));
+    };
+    tokio::select! {
+        () = answers => {}
+        () = calls => {}
+    }
+}
+
+#[tokio::test]
 async fn what_was_known_is_used_while_the_dns_is_gone() {
     let dns = Dns::start().await;
     let phone = Far::new().await;
@@ -135,6 +189,18 @@ async fn what_was_known_is_used_while_the_dns_is_gone() {
 }
 
 #[tokio::test]
+async fn servers_are_asked_for_where_no_question_for_pointers_gets_through() {
+    let dns = Dns::start().await;
+    dns.drop_pointers();
+    dns.srv("_sip._udp.bot.example", 1, 5070, "host.example");
+    dns.host("host.example", [192, 0, 2, 1].into());
+    let office = office(&dns).await;
+    let hops = office.sip.shared.router.hops(&Uri::try_from("sip:bot@bot.example").expect("a URI")).await;
+    let shown: Vec<String> = hops.expect("a place").iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["udp://192.0.2.1:5070"]);
+}
+
+#[tokio::test]
 async fn a_target_of_tls_has_to_bear_the_name_that_was_asked_for() {
     let authority = super::authority::Authority::new("names");
     let dns = Dns::start().await;
@@ -153,6 +219,15 @@ async fn a_target_of_tls_has_to_bear_the_name_that_was_asked_for() {
     office.invite(LEG, "sips:bot@carrier.example", None);
     let mut phone = Phone::accept(&listener, false, Some(authority.server("carrier.example"))).await;
     phone.receive("INVITE sips:bot@carrier.example").await;
+}
+
+/// `bot.example` has two: the first one says nothing as long as the test does not have it say something.
+async fn two_servers(dns: &Dns) -> (Far, Far) {
+    let servers = (Far::new().await, Far::new().await);
+    dns.srv("_sip._udp.bot.example", 1, servers.0.port(), "host.example");
+    dns.srv("_sip._udp.bot.example", 2, servers.1.port(), "host.example");
+    dns.host("host.example", Ipv4Addr::LOCALHOST.into());
+    servers
 }
 
 async fn office(dns: &Dns) -> Office {

@@ -314,7 +314,7 @@ pub(super) async fn answer(far: &Far, code: u16) -> String {
     }
 }
 
-async fn until(office: &Office, health: Health) {
+pub(super) async fn until(office: &Office, health: Health) {
     for _ in 0..3_000 {
         if office.sip.trunks()[0].health == health {
             return;

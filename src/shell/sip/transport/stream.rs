@@ -1,6 +1,7 @@
 //! One connection: cuts what comes into messages, lets the door and the guard judge them, and writes what is sent.
 //!
-//! One task per connection. A far end that does not read, sends half a message, or nothing for too long loses it.
+//! One task per connection, and nobody waits for another's: a far end that does not read, sends half a message, or
+//! nothing for too long loses its connection.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,8 +20,10 @@ use super::{Line, SipTransport, Transports, incoming};
 use crate::shell::sip::door::{self, Plain, Verdict};
 use crate::shell::sip::guard::Admission;
 
-/// Messages that wait to be written; whoever sends more waits with them.
-const OUTGOING_MAX: usize = 64;
+/// Messages that wait for a far end that does not read; with more of them it loses its connection.
+const OUTGOING_MAX: usize = 1_024;
+/// How often is looked at how many they are.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long the far end may take to read what we write.
 const WRITE_WAIT: Duration = Duration::from_secs(10);
 /// How long a message may take from its first byte to its last.
@@ -78,7 +81,8 @@ pub(super) struct Session {
     place: Place,
     connection: SipConnection,
     incoming: mpsc::UnboundedSender<TransportEvent>,
-    pub(super) outgoing: mpsc::Receiver<TransportEvent>,
+    /// Without a bound, for whoever sends must not wait: the stack and the door speak with everybody. See `flooded`.
+    pub(super) outgoing: mpsc::UnboundedReceiver<TransportEvent>,
     pub(super) closed: CancellationToken,
 }
 
@@ -88,11 +92,10 @@ impl Session {
         let transports = place.transports.clone();
         let endpoint = transports.endpoint.get()?.upgrade()?;
         let (incoming, stack_incoming) = mpsc::unbounded_channel();
-        let (stack_outgoing, outgoing) = mpsc::channel(OUTGOING_MAX);
+        let (stack_outgoing, outgoing) = mpsc::unbounded_channel();
         let closed = transports.stop.child_token();
         let address = SipAddr { r#type: Some(facts.transport.into()), ..SipAddr::from(facts.remote) };
-        let made =
-            ChannelConnection::create_connection_bounded(stack_incoming, stack_outgoing, address, Some(closed.clone()));
+        let made = ChannelConnection::create_connection(stack_incoming, stack_outgoing, address, Some(closed.clone()));
         let connection = SipConnection::Channel(made.await.ok()?);
         endpoint.transport_layer.add_connection(connection.clone());
         let line =
@@ -110,6 +113,36 @@ impl Session {
     /// How long nothing may be said.
     pub(super) fn idle(&self) -> Duration {
         self.place.transports.settings.idle
+    }
+
+    /// Runs `write`, which sends something to the far end; the error ends the connection: it failed, took too long, or
+    /// too much waits behind it.
+    pub(super) async fn write<E>(&self, write: impl Future<Output = Result<(), E>>) -> Result<(), ()> {
+        tokio::select! {
+            biased;
+            written = timeout(WRITE_WAIT, write) => match written {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(_)) | Err(_) => Err(()),
+            },
+            () = self.flooded() => Err(()),
+        }
+    }
+
+    /// Says that nothing is sent any more.
+    pub(super) fn end(&mut self) {
+        self.closed.cancel();
+        self.outgoing.close();
+    }
+
+    /// Waits until more is to be sent than a far end that does not read may be owed.
+    async fn flooded(&self) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if self.outgoing.len() > OUTGOING_MAX {
+                break;
+            }
+        }
+        tracing::warn!(remote = %self.facts.remote, "a far end does not read: its connection is closed");
     }
 
     /// Takes one message; what is to be answered at once, without the stack.
@@ -191,7 +224,7 @@ where
             () = closed.cancelled() => break,
             event = session.outgoing.recv() => {
                 let Some(bytes) = event.and_then(Session::bytes_of) else { break };
-                if write(&mut stream, &bytes).await.is_err() {
+                if write(&session, &mut stream, &bytes).await.is_err() {
                     break;
                 }
             }
@@ -208,6 +241,7 @@ where
             }
         }
     }
+    session.end();
     // A goodbye that is not taken changes nothing.
     let _ = timeout(WRITE_WAIT, stream.shutdown()).await;
 }
@@ -231,25 +265,22 @@ where
                 };
                 if let Some(bytes) = session.answer(verdict) {
                     // The connection ends anyway.
-                    let _ = write(stream, &bytes).await;
+                    let _ = write(session, stream, &bytes).await;
                 }
                 return Err(());
             }
         };
         count += 1;
         if let Some(bytes) = answer {
-            write(stream, &bytes).await?;
+            write(session, stream, &bytes).await?;
         }
     }
 }
 
-async fn write<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> Result<(), ()> {
+async fn write<S: AsyncWrite + Unpin>(session: &Session, stream: &mut S, bytes: &[u8]) -> Result<(), ()> {
     let all = async {
         stream.write_all(bytes).await?;
         stream.flush().await
     };
-    match timeout(WRITE_WAIT, all).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(()),
-    }
+    session.write(all).await
 }

@@ -16,7 +16,7 @@ use super::Hop;
 use super::stream::Session;
 use crate::shell::sip::door::MESSAGE_BYTES_MAX;
 
-/// How long the far end may take to read what we write.
+/// How long the far end may take to take our goodbye.
 const WRITE_WAIT: Duration = Duration::from_secs(10);
 /// The subprotocol that both sides have to name.
 const SUBPROTOCOL: &str = "sip";
@@ -86,11 +86,12 @@ where
             }
         };
         if let Some(bytes) = to_send
-            && !matches!(timeout(WRITE_WAIT, socket.send(frame(bytes))).await, Ok(Ok(())))
+            && session.write(socket.send(frame(bytes))).await.is_err()
         {
             break;
         }
     }
+    session.end();
     // A goodbye that is not taken changes nothing.
     let _ = timeout(WRITE_WAIT, socket.close(None)).await;
 }

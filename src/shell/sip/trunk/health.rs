@@ -12,10 +12,11 @@ use super::{Health, Trunk};
 use crate::shell::sip::Shared;
 use crate::shell::sip::dialog::Dialog;
 use crate::shell::sip::exchange::{self, Voucher, Way};
+use crate::shell::sip::transport::Hop;
 
 /// Questions without an answer, one after the other, that make a trunk down.
 const MISSES_MAX: u32 = 2;
-/// How long an answer may take.
+/// How long an answer of one place may take.
 const ANSWER_WAIT: Duration = Duration::from_secs(4);
 
 /// Asks `trunk` every `every`, until it leaves or the SIP side stops.
@@ -29,8 +30,11 @@ pub(in crate::shell::sip) async fn watch(shared: Arc<Shared>, trunk: Arc<Trunk>,
             () = trunk.leaving.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        let found = timeout(ANSWER_WAIT, ask(&shared, &trunk, &uri)).await;
-        let found = found.unwrap_or_else(|_| Err("no answer".to_owned()));
+        let found = tokio::select! {
+            () = shared.stop.cancelled() => return,
+            () = trunk.leaving.cancelled() => return,
+            found = ask(&shared, &trunk, &uri) => found,
+        };
         misses = if found.is_ok() { 0 } else { misses + 1 };
         let health = match &found {
             Ok(_) => Health::Up,
@@ -51,21 +55,25 @@ pub(in crate::shell::sip) async fn watch(shared: Arc<Shared>, trunk: Arc<Trunk>,
 async fn ask(shared: &Arc<Shared>, trunk: &Arc<Trunk>, uri: &Uri) -> Result<u16, String> {
     let mut last = "nowhere to ask".to_owned();
     for hop in shared.router.hops(uri).await? {
-        let link = match shared.transports.open(&hop).await {
-            Ok(link) => link,
-            Err(why) => {
-                last = format!("{hop}: {why}");
-                continue;
-            }
-        };
-        let mut dialog = Dialog::to_target("<sip:calmline@calmline.invalid>", uri.clone()).ok_or("the uri is none")?;
-        let request = dialog.request(shared.user_agent(), Method::Options, &[], None);
-        let voucher = Voucher { trunk: Some(trunk.clone()), sequence: dialog.sequence() };
-        let outcome = exchange::exchange(shared, request, &Way::Link(link), &voucher).await;
-        match outcome.code {
-            408 | 503 => last = format!("{hop}: {} {}", outcome.code, outcome.reason),
-            code => return Ok(code),
+        let found = timeout(ANSWER_WAIT, ask_at(shared, trunk, uri, &hop)).await;
+        match found.unwrap_or_else(|_| Err("no answer".to_owned())) {
+            Ok(code) => return Ok(code),
+            Err(why) => last = format!("{hop}: {why}"),
         }
+        shared.router.suspect(&hop);
     }
     Err(last)
+}
+
+/// What one place says; as an error that it is of no use, and why.
+async fn ask_at(shared: &Arc<Shared>, trunk: &Arc<Trunk>, uri: &Uri, hop: &Hop) -> Result<u16, String> {
+    let link = shared.transports.open(hop).await?;
+    let mut dialog = Dialog::to_target("<sip:calmline@calmline.invalid>", uri.clone()).ok_or("the uri is none")?;
+    let request = dialog.request(shared.user_agent(), Method::Options, &[], None);
+    let voucher = Voucher { trunk: Some(trunk.clone()), sequence: dialog.sequence() };
+    let outcome = exchange::exchange(shared, request, &Way::Link(link), &voucher).await;
+    match outcome.code {
+        408 | 503 => Err(format!("{} {}", outcome.code, outcome.reason)),
+        code => Ok(code),
+    }
 }

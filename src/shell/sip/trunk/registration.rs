@@ -1,11 +1,14 @@
 //! Tells a trunk where we are (RFC 3261 §10): registers, refreshes before it ends, backs off when refused
 //! (RFC 5626 §4.5), and says goodbye.
 
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rsipstack::sip::{Method, Response, Uri};
+use rsipstack::sip::{Method, Request, Response, Uri};
+use tokio::time::timeout;
 
 use super::Trunk;
 use crate::control::Header;
@@ -13,6 +16,7 @@ use crate::settings::Registration;
 use crate::shell::sip::Shared;
 use crate::shell::sip::dialog::Dialog;
 use crate::shell::sip::exchange::{self, Voucher, Way};
+use crate::shell::sip::transport::Hop;
 
 /// The first pause after a failure; each further one is twice as long.
 const PAUSE_MIN: Duration = Duration::from_secs(5);
@@ -95,35 +99,56 @@ async fn ask(
 ) -> Result<Duration, Unregistered> {
     let header = Header { name: "Expires".to_owned(), value: expires.as_secs().to_string() };
     let mut last = "nowhere to register".to_owned();
-    for hop in shared.router.hops(uri).await.map_err(Unregistered::Refused)? {
-        let link = match shared.transports.open(&hop).await {
-            Ok(link) => link,
-            Err(why) => {
-                last = format!("{hop}: {why}");
-                continue;
-            }
-        };
+    let mut hops = VecDeque::from(shared.router.hops(uri).await.map_err(Unregistered::Refused)?);
+    while let Some(hop) = hops.pop_front() {
         let request = dialog.request(shared.user_agent(), Method::Register, std::slice::from_ref(&header), None);
         let voucher = Voucher { trunk: Some(trunk.clone()), sequence: dialog.sequence() };
-        let Some(response) = exchange::converse(shared, request, &Way::Link(link), &voucher).await else {
-            last = format!("{hop}: no answer");
-            continue;
-        };
-        return match response.status_code.code() {
-            200..300 => Ok(granted(&response, expires)),
-            423 => Err(Unregistered::TooBrief(least(&response).unwrap_or(expires * 2))),
-            code => Err(Unregistered::Refused(format!("{hop}: {code}"))),
-        };
+        // What was registered goes on ending: a place that says nothing must not keep us from the next one.
+        let patience = if hops.is_empty() { Duration::MAX } else { shared.waits.hop };
+        let answer = timeout(patience, ask_at(shared, &hop, request, &voucher)).await;
+        match answer.unwrap_or_else(|_| Err("no answer".to_owned())) {
+            Ok((response, shown)) => match response.status_code.code() {
+                200..300 => return Ok(granted(&response, shown, expires)),
+                423 => return Err(Unregistered::TooBrief(least(&response).unwrap_or(expires * 2))),
+                // These say that the place is of no use (RFC 3263 §4.3).
+                code @ (408 | 503) => last = format!("{hop}: {code}"),
+                code => return Err(Unregistered::Refused(format!("{hop}: {code}"))),
+            },
+            Err(why) => last = format!("{hop}: {why}"),
+        }
+        shared.router.suspect(&hop);
     }
     Err(Unregistered::Refused(last))
 }
 
+/// What one place says, and the address that it was shown as ours.
+async fn ask_at(
+    shared: &Arc<Shared>,
+    hop: &Hop,
+    request: Request,
+    voucher: &Voucher,
+) -> Result<(Response, SocketAddr), String> {
+    let link = shared.transports.open(hop).await?;
+    let shown = link.shown;
+    let response = exchange::converse(shared, request, &Way::Link(link), voucher).await;
+    Ok((response.ok_or("no answer")?, shown))
+}
+
 /// What our Contact was granted: its own `expires`, else the header, else what was asked for.
-fn granted(response: &Response, asked: Duration) -> Duration {
+fn granted(response: &Response, shown: SocketAddr, asked: Duration) -> Duration {
     let contacts = response.headers.iter().filter(|header| header.name().eq_ignore_ascii_case("Contact"));
     let values: Vec<String> = contacts.map(|header| header.value().to_owned()).collect();
-    let ours = values.iter().flat_map(|value| value.split(',')).filter(|contact| contact.contains("sip:calmline@"));
+    // All who are registered by our address of record are named (RFC 3261 §10.3), others of our name among them.
+    let named = || values.iter().flat_map(|value| value.split(',')).filter(|contact| contact.contains("sip:calmline@"));
+    let address = format!("sip:calmline@{shown}");
+    let is_here = |contact: &&str| {
+        let behind = contact.split_once(&address).map(|(_, behind)| behind);
+        behind.is_some_and(|behind| !behind.starts_with(|next: char| next.is_ascii_digit()))
+    };
+    // Who has written another address over ours knows us by that one.
+    let ours = named().find(is_here).or_else(|| named().next());
     let of_contact = ours
+        .into_iter()
         .flat_map(|contact| contact.split(';'))
         .find_map(|parameter| parameter.trim().strip_prefix("expires=")?.parse().ok());
     let seconds: u64 = of_contact.or_else(|| number(response, "Expires")).unwrap_or(asked.as_secs());
@@ -149,4 +174,27 @@ fn back_off(trunk: &Trunk, failures: &mut u32, why: &str) -> Duration {
     let mut spread = [0; 1];
     let _ = ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut spread);
     pause.mul_f64(0.75 + f64::from(spread[0]) / 512.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use rsipstack::sip::SipMessage;
+
+    use super::*;
+
+    #[test]
+    fn what_others_of_our_name_were_granted_is_theirs() {
+        for (contacts, granted_s) in [
+            ("Contact: <sip:calmline@192.0.2.9:5060>;expires=11, <sip:calmline@192.0.2.1:5060>;q=1;expires=50\r\n", 50),
+            ("Contact: <sip:calmline@192.0.2.1:50601>;expires=11, <sip:calmline@192.0.2.1:5060>;expires=50\r\n", 50),
+            ("Contact: <sip:calmline@198.51.100.7:1024>;expires=50\r\n", 50),
+            ("Contact: <sip:calmline@192.0.2.1:5060>\r\nExpires: 40\r\n", 40),
+            ("", 60),
+        ] {
+            let text = format!("SIP/2.0 200 OK\r\n{contacts}Content-Length: 0\r\n\r\n");
+            let Ok(SipMessage::Response(response)) = SipMessage::try_from(text.as_str()) else { panic!("{text}") };
+            let (shown, asked) = (SocketAddr::from(([192, 0, 2, 1], 5060)), Duration::from_secs(60));
+            assert_eq!(granted(&response, shown, asked).as_secs(), granted_s, "{contacts}");
+        }
+    }
 }
