@@ -45,6 +45,8 @@ pub struct LiveOptions {
     pub report_font: Option<PathBuf>,
     /// Where the store's master key comes from, where there is a store.
     pub master_key: Option<MasterKeySource>,
+    /// The folder of the store, where there is one.
+    pub store_folder: Option<PathBuf>,
 }
 
 impl LiveOptions {
@@ -63,6 +65,7 @@ impl LiveOptions {
             oidc: None,
             report_font: settings.report_font.clone(),
             master_key: settings.store.as_ref().map(|store| store.master_key.clone()),
+            store_folder: settings.store.as_ref().map(|store| store.folder.clone()),
         }
     }
 }
@@ -102,13 +105,14 @@ pub(super) struct Live {
     pub(super) oidc: Option<Arc<Provider>>,
     pub(super) report_font: Option<PathBuf>,
     pub(super) master_key: Option<MasterKeySource>,
+    pub(super) store_folder: Option<PathBuf>,
 }
 
 impl Live {
     /// What requests meet from now on.
     pub(super) fn new(options: LiveOptions) -> Result<Self, WebError> {
         let LiveOptions { token, tokens, users, prompts, tones, zone, libraries, agents, .. } = options;
-        let LiveOptions { frame_ancestors, oidc, report_font, master_key, .. } = options;
+        let LiveOptions { frame_ancestors, oidc, report_font, master_key, store_folder, .. } = options;
         let (gate, prompts) = (Gate::new(&token)?, Arc::new(PromptFolder::new(prompts)));
         let machine =
             |(name, token): (&String, &TenantToken)| Ok((Gate::new(&token.token)?, Who::of_tenant(name, token)));
@@ -129,6 +133,7 @@ impl Live {
             oidc,
             report_font,
             master_key,
+            store_folder,
         })
     }
 

@@ -7,6 +7,8 @@ import type { Mark } from "./series";
 
 export interface ChartLook {
   width: number;
+  /** Whether each step is drawn, because they are few. */
+  dots: boolean;
   texts: Texts;
   marks: () => readonly Mark[];
   /** The moment that is heard, seconds since the INVITE. */
@@ -14,6 +16,13 @@ export interface ChartLook {
   /** How a moment is written, from seconds since the INVITE. */
   time: (seconds: number) => string;
 }
+
+/** The time that a chart shows at least, seconds. */
+const SPAN_MIN_S = 10;
+const timeScale: uPlot.Scale = {
+  time: false,
+  range: (_, low, high) => [low ?? 0, Math.max(high ?? 0, (low ?? 0) + SPAN_MIN_S)],
+};
 
 const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -63,14 +72,14 @@ export function angerOptions(look: ChartLook): uPlot.Options {
     stroke,
     width: 2,
     ...(dash && { dash }),
-    points: { show: false },
+    points: { show: look.dots, size: 7, fill: stroke },
     value: (_, percent) => (typeof percent !== "number" ? "–" : `${percent.toFixed(0)}%`),
   });
   return {
     ...common(look),
     height: 210,
     padding: [22, 66, 0, 0],
-    scales: { x: { time: false }, anger: { range: [0, 100] } },
+    scales: { x: timeScale, anger: { range: [0, 100] } },
     axes: [timeAxis(look), axis(`${texts.call.anger} %`, 3, "anger")],
     series: [
       timeSeries(look),
@@ -88,7 +97,7 @@ export function voiceOptions(look: ChartLook): uPlot.Options {
     ...common(look),
     height: 170,
     scales: {
-      x: { time: false },
+      x: timeScale,
       pitch: { range: (_, low, high) => [Math.min(60, low ?? 60), Math.max(400, high ?? 400)] },
       loudness: { range: [-60, 0] },
     },
