@@ -155,7 +155,8 @@ export const api = {
     return (await told(http.GET("/v1/alerts", { params: { query } }))).alerts as AlertLine[];
   },
   /** Who can be given an alert of a call. */
-  assignees: async (id: string): Promise<string[]> => (await told(http.GET("/v1/calls/{id}/assignees", ofCall(id)))).users,
+  assignees: async (id: string): Promise<string[]> =>
+    (await told(http.GET("/v1/calls/{id}/assignees", ofCall(id)))).users,
   handleAlert: (id: string, body: AlertOrder) => told(http.POST("/v1/calls/{id}/alerts", { ...ofCall(id), body })),
   move: (id: string, body: MoveOrder) => told(http.POST("/v1/calls/{id}/move", { ...ofCall(id), body })),
   /** The caller's place in queues from now on; that of targets again for `null`. */

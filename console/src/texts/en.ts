@@ -481,8 +481,7 @@ export const en: Texts = {
     go: (target) => `Transfer to ${target}`,
     toMe: (target) => `To me (${target})`,
     note: "At once; until it is answered the caller stays where they are.",
-    noMine:
-      "At once; until it is answered the caller stays where they are. Once you have called your phone under “Supervise by phone”, “To me” shows here.",
+    isMine: (target) => `${target} is my phone`,
   },
   users: {
     title: "Users",

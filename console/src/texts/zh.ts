@@ -462,7 +462,7 @@ export const zh = {
     go: (target: string) => `转到 ${target}`,
     toMe: (target: string) => `转给我（${target}）`,
     note: "立即转接；接通前来电者保持原状。",
-    noMine: "立即转接；接通前来电者保持原状。用“电话督导”呼叫过自己的电话后，这里会出现“转给我”。",
+    isMine: (target: string) => `${target} 是我的电话`,
   },
   users: {
     title: "用户",
