@@ -17,6 +17,8 @@ export interface ChartLook {
   time: (seconds: number) => string;
 }
 
+/** Steps between labels of time that read well, seconds. */
+const TIME_STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600];
 /** The time that a chart shows at least, seconds. */
 const SPAN_MIN_S = 10;
 const timeScale: uPlot.Scale = {
@@ -47,6 +49,7 @@ function timeAxis({ time }: ChartLook): uPlot.Axis {
     grid: { show: false },
     ticks: { stroke: colour("--line"), width: 1 },
     font: "12px system-ui",
+    incrs: TIME_STEPS_S,
     values: (_, splits) => splits.map((seconds) => time(seconds)),
   };
 }

@@ -373,7 +373,7 @@ export const en: Texts = {
     activateConfirm: (file) =>
       `${file} will be written, and new calls will go by it. Running calls keep what they have.`,
     activated: (policies) => `In force. Policies: ${policies}`,
-    untried: "It was not tried on yesterday's calls.",
+    untried: " It was not tried on yesterday's calls.",
     good: "Without fault: it could be put in force.",
     expectsMet: (met, all) => `${met} of its ${all} expectations are met.`,
     line: (line) => `Line ${line}`,
