@@ -141,6 +141,11 @@ impl Transcoder {
         (self.source, self.target) == (source, target)
     }
 
+    /// What makes its packets, to be handed on to whoever speaks next.
+    pub fn encoder(&mut self) -> &mut Encoder {
+        &mut self.encoder
+    }
+
     /// Takes one packet; call [`Transcoder::next`] afterwards until it gives nothing.
     pub fn take(&mut self, now: Duration, spoken: Spoken<'_>) {
         if spoken.payload.len() > PAYLOAD_BYTES_MAX {

@@ -111,6 +111,11 @@ impl Voice {
         (self.due, self.resumes) = (due, false);
     }
 
+    /// What makes its packets, to be handed on to whoever speaks next.
+    pub fn encoder(&mut self) -> &mut Encoder {
+        &mut self.encoder
+    }
+
     /// Makes it speak another codec, and hear exactly the parties named. Those that stay keep what they hold.
     ///
     /// # Errors
