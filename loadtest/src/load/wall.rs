@@ -301,11 +301,8 @@ impl fmt::Display for WallReport {
         row(f, "each client", format!("{events:.0} events, {messages:.1} messages, {kilobytes:.0} KB per second"))?;
         row(f, "lost", format!("{} times told of lost events, {} connections", self.lagged, self.lost))?;
         if let Some(share) = self.heard_share {
-            row(
-                f,
-                "listening to calls",
-                format!("{}, of whom each got {:.1} % of the audio or more", self.ears, 100.0 * share),
-            )?;
+            let least = format!("{} to a call each, {:.1} % of the audio or more came", self.ears, 100.0 * share);
+            row(f, "who listen", least)?;
         }
         if let (Some(cpu), Some(listening)) = (self.server_cpu, self.server_listening_cpu) {
             row(f, "server CPU", format!("{cpu:.2} s per second, {listening:.2} of them listening to calls"))?;
