@@ -140,12 +140,17 @@ fn seen(doors: Doors) -> Doors {
     let kept = describe("Whether audio of a call is kept, how much, and what of it is muted")
         .answers::<playback::Playback>(OK, "It is")
         .refuses(&[NOT_FOUND, CONFLICT, GONE, UNAVAILABLE]);
+    let assignees = describe("Whom an alert of a call can be given")
+        .query::<PageQuery>()
+        .answers::<alerts::Assignees>(OK, "By their names")
+        .refuses(&[NOT_FOUND]);
     doors
         .at(Method::GET, "/v1/calls/{id}/playback", Playback, playback::show, kept)
         .at(Method::GET, "/v1/calls/{id}/playback.wav", Playback, playback::play, played)
         .at(Method::GET, "/v1/calls", Calls, calls::calls, list("Calls and chats"))
         .at(Method::GET, "/v1/calls/{id}", Calls, calls::call, whole("One call"))
         .at(Method::GET, "/v1/alerts", Calls, alerts::list, alerts)
+        .at(Method::GET, "/v1/calls/{id}/assignees", Orders, alerts::assignees, assignees)
         .at(Method::GET, "/v1/interactions", Calls, calls::calls, list("Chats and calls"))
         .at(Method::GET, "/v1/interactions/{id}", Calls, calls::call, whole("One chat"))
         .at(
@@ -194,10 +199,6 @@ fn supervision(doors: Doors) -> Doors {
     let priority = "Changes the caller's place in queues, wherever the caller is moved from then on";
     let priority = order(priority).body::<moves::PriorityRequest>();
     let handled = order("Tells what is done about an alert").body::<alerts::DeedRequest>();
-    let assignees = describe("Whom an alert of a call can be given")
-        .query::<PageQuery>()
-        .answers::<alerts::Assignees>(OK, "By their names")
-        .refuses(&[NOT_FOUND]);
     let supervise = order("Calls a supervisor's phone").body::<orders::SupervisorRequest>();
     let change = order("Lets others hear a supervisor").number("supervisor").body::<orders::PartRequest>();
     let end = order("Ends a supervisor's part").number("supervisor");
@@ -212,7 +213,6 @@ fn supervision(doors: Doors) -> Doors {
         .at(Method::DELETE, "/v1/calls/{id}/bypass", Orders, orders::end_bypass, order("Takes audio back to us"))
         .at(Method::POST, "/v1/calls/{id}/hangup", Orders, orders::hang_up, order("Ends a call"))
         .at(Method::POST, "/v1/calls/{id}/alerts", Orders, alerts::handle, handled)
-        .at(Method::GET, "/v1/calls/{id}/assignees", Orders, alerts::assignees, assignees)
         .at(
             Method::POST,
             "/v1/calls/{id}/move",
