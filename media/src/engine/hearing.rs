@@ -28,6 +28,7 @@ impl Engine {
                 leg.peer = Some(peer);
                 leg.bridged_said = false;
                 leg.repacks = false;
+                leg.hear_another();
             }
         }
         self.arrange(now, slot_a, out);

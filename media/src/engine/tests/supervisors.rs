@@ -35,6 +35,22 @@ fn every_mix_of_codecs_is_clean() {
 }
 
 #[test]
+fn packets_of_any_length_are_mixed_without_a_gap() {
+    for ptime_ms in [10, 20, 30, 40, 60] {
+        for codec in [Codec::Pcmu, Codec::G722] {
+            let mut room = Room::new(&[(CALLER, codec), (BOT, Codec::Pcmu), (FIRST, Codec::Pcmu)]);
+            let settings = StreamSettings { ptime_ms, ..settings_of(CALLER, codec, number(codec)) };
+            room.world.order(Command::Configure { leg: CALLER, settings });
+            room.supervise(FIRST, Supervision::Whisper);
+            room.talk(&[CALLER, BOT, FIRST], 300);
+            room.hears(&format!("{codec:?} in packets of {ptime_ms} ms"), CALLER, &[BOT, FIRST]);
+            let stats = room.world.engine.stats(CALLER).expect("it is open");
+            assert_eq!(stats.underruns, 0, "{codec:?} in packets of {ptime_ms} ms");
+        }
+    }
+}
+
+#[test]
 fn a_supervisor_stays_with_the_caller_through_a_re_route() {
     let mut room = Room::new(&[(CALLER, Codec::Pcmu), (BOT, Codec::Pcmu), (AGENT, Codec::Pcma), (FIRST, Codec::G722)]);
     room.supervise(FIRST, Supervision::WhisperAcross);
