@@ -1,5 +1,7 @@
 //! `calmline deliveries`: what systems outside are still to be told of, asked of a running server.
 
+use serde_json::Value;
+
 use crate::api;
 use crate::cli::{DeliveriesCommand, Failure, ServerArgs, print_line};
 
@@ -22,7 +24,20 @@ pub(crate) fn run(command: &DeliveriesCommand) -> Result<(), Failure> {
 }
 
 fn list(set_aside: bool, server: &ServerArgs) -> Result<(), Failure> {
-    let told = api::get(server, if set_aside { "/v1/deliveries?state=set_aside" } else { "/v1/deliveries" })?;
+    let mut after = None;
+    loop {
+        let query = [("state", set_aside.then_some("set_aside")), ("after", after.as_deref())];
+        let told = api::get(server, &api::with_query("/v1/deliveries", &query))?;
+        print(&told)?;
+        after = told["next"].as_u64().map(|next| next.to_string());
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// One page, a line each.
+fn print(told: &Value) -> Result<(), Failure> {
     for each in told["deliveries"].as_array().into_iter().flatten() {
         let [crm, event, call, error] =
             ["crm", "event", "call", "error"].map(|key| each[key].as_str().unwrap_or("-").to_owned());

@@ -93,7 +93,12 @@ pub struct Version(String);
 impl Version {
     /// Of a text.
     pub fn of(text: &str) -> Version {
-        Version(hexadecimal(&digest(&SHA256, text.as_bytes()).as_ref()[..16]))
+        Version::of_bytes(text.as_bytes())
+    }
+
+    /// Of whatever is sent.
+    pub(crate) fn of_bytes(bytes: &[u8]) -> Version {
+        Version(hexadecimal(&digest(&SHA256, bytes).as_ref()[..16]))
     }
 }
 

@@ -402,12 +402,12 @@ impl Store {
         self.read(Embedded::alerts).await
     }
 
-    /// Everybody who is held.
+    /// People who are held, in the order of their hashes, from behind one on.
     ///
     /// # Errors
     /// As [`Store::call`].
-    pub async fn holds(&self) -> Result<Vec<Hold>, String> {
-        self.read(Embedded::holds).await
+    pub async fn holds(&self, after: String, limit: usize) -> Result<Vec<Hold>, String> {
+        self.read(move |store| store.holds(&after, limit)).await
     }
 
     /// The report of a day in a time zone.

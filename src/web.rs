@@ -1,7 +1,7 @@
 //! The HTTP API: calls, orders, live audio, events, health, metrics.
 //!
-//! Decides nothing: it shows the board and hands orders to call control. No door without the token, except health.
-//! Plain HTTP/1.1; TLS is the business of a proxy in front while the API listens on loopback.
+//! Decides nothing: it shows the board and hands orders to call control. No door without the token or a session, except health,
+//! the console's files and its sign-in.
 
 mod accounts;
 mod addresses;
@@ -17,6 +17,7 @@ mod channel;
 mod consent;
 mod console;
 mod deliveries;
+mod etag;
 mod events;
 mod facts;
 mod forks;
@@ -31,6 +32,7 @@ mod log;
 mod models;
 mod moment;
 mod moves;
+mod node;
 mod oidc;
 mod openapi;
 mod orders;
@@ -257,6 +259,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     if !addr.ip().is_loopback() && tls.is_none() {
         tracing::warn!(%addr, "the API is offered beyond this machine, without TLS");
     }
+    node::begin();
     let closing = CancellationToken::new();
     let signed = Signed::new().map_err(|_| WebError::Random)?;
     let app = routes::App {

@@ -129,6 +129,26 @@ async function theSupervisor() {
   const page = await enter("supervisor");
   await whatTheyMay(page, "supervisor");
   await page.goto(`${url}/#/`);
+  await check("the quality of the call is shown while it is up", async () => {
+    const cell = page.locator(".row [role=cell]").last();
+    await page.waitForFunction((shown) => /\d%/.test(shown?.textContent ?? ""), await cell.elementHandle());
+    return cell.innerText();
+  });
+  await check("an alert is given to somebody else, by keys alone", async () => {
+    await page.locator("[data-test=alert] [data-test=give]").first().focus();
+    await page.keyboard.press("Enter");
+    await page.locator("[data-test=give-to]").first().waitFor();
+    await accessible();
+    await picture("alert-give");
+    const names = await page.locator("[data-test=give-to]").allInnerTexts();
+    expect(names.join() === "the-administrator", `found ${names}, expected who else sees the call`);
+    await page.keyboard.press("ArrowDown");
+    await page.locator("[data-test=give-to][data-highlighted]").waitFor();
+    await page.keyboard.press("Enter");
+    await page.locator(".options input").last().check();
+    await page.locator("[data-test=alert][data-state=assigned]").first().waitFor();
+    return page.locator("[data-test=alert][data-state=assigned] .bar").first().innerText();
+  });
   await page.locator(".row a").first().click();
   await check("a supervisor transfers the caller with one click", async () => {
     await page.locator("[data-test=move-target]").selectOption("human");
@@ -178,6 +198,13 @@ async function theOperator() {
       await page.locator(`[data-test=kind-${kind}][aria-pressed=true]:enabled`).waitFor();
     }
     return `${await page.locator("[data-test=library-file]").count()} compliance lists`;
+  });
+  await check("operations tell how much the node has to do", async () => {
+    await page.goto(`${url}/#/operations`);
+    await page.locator("[data-test=node] [data-test=load]").waitFor();
+    await page.locator("[data-test=node] .bar-line").nth(4).waitFor();
+    await accessible();
+    return page.locator("[data-test=node]").innerText();
   });
   await theReports(page);
 }

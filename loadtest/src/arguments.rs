@@ -272,6 +272,9 @@ pub(crate) struct Watch {
     /// How long they watch.
     #[arg(long, default_value_t = 30)]
     seconds: u64,
+    /// How many listen to a call each meanwhile, 16 at most.
+    #[arg(long, default_value_t = 0)]
+    ears: usize,
     /// Changes that are told per second, of all calls in turn.
     #[arg(long, default_value_t = 0.0)]
     tell: f64,
@@ -287,9 +290,9 @@ impl Watch {
     /// `None` without the token.
     pub(crate) fn plan(&self) -> Option<WallPlan> {
         let token = std::env::var(&self.token_env).ok()?;
-        let Watch { web, pid, clients, seconds, tell, faces, .. } = *self;
+        let Watch { web, pid, clients, seconds, ears, tell, faces, .. } = *self;
         let told_per_s = tell.clamp(0.0, TELL_MAX);
-        Some(WallPlan { web, token, pid, clients, seconds, told_per_s, shows_faces: faces })
+        Some(WallPlan { web, token, pid, clients, seconds, ears, told_per_s, shows_faces: faces })
     }
 }
 

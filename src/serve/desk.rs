@@ -439,6 +439,7 @@ impl Desk {
         let measured = self.load.take(reading);
         let load = self.control.load();
         self.metrics.set_load(load, &measured);
+        self.readiness.set_load(load, measured);
         if let Some(listening) = &self.listening {
             listening.spare(load > Load::Normal);
         }

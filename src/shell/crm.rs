@@ -35,8 +35,6 @@ const PARCELS_MAX: usize = 10_000;
 const ASIDE_KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// How often those are looked for, and the longest sleep.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
-/// Parcels listed at once.
-const LIST_MAX: usize = 1_000;
 
 /// The running outbox, as the rest of the program sees it.
 #[derive(Debug, Clone)]
@@ -53,7 +51,8 @@ pub struct Outbox {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = WaitingDelivery)]
 pub struct Listed {
-    id: u64,
+    /// What it is known by; grows.
+    pub id: u64,
     crm: String,
     call: String,
     event: String,
@@ -80,7 +79,7 @@ pub enum Deed {
 enum Ask {
     Told(Box<Notice>, Moment),
     Once { parcel: Box<Parcel>, answer: oneshot::Sender<Result<bool, String>> },
-    List { aside: Option<bool>, answer: oneshot::Sender<Vec<Listed>> },
+    List { aside: Option<bool>, after: Option<u64>, limit: usize, answer: oneshot::Sender<Vec<Listed>> },
     Do { deed: Deed, id: u64, answer: oneshot::Sender<bool> },
     Forget(Vec<String>),
     Settle(oneshot::Sender<()>),
@@ -144,10 +143,10 @@ impl Outbox {
         written.await.unwrap_or_else(|_| Err(gone()))
     }
 
-    /// Parcels, oldest first: those set aside, or the others, or all.
-    pub async fn list(&self, aside: Option<bool>) -> Option<Vec<Listed>> {
+    /// Parcels, oldest first, from behind a number on: those set aside, or the others, or all; at most `limit`.
+    pub async fn list(&self, aside: Option<bool>, after: Option<u64>, limit: usize) -> Option<Vec<Listed>> {
         let (answer, listed) = oneshot::channel();
-        self.asks.send(Ask::List { aside, answer }).await.ok()?;
+        self.asks.send(Ask::List { aside, after, limit, answer }).await.ok()?;
         listed.await.ok()
     }
 
@@ -259,10 +258,19 @@ impl Clerk {
         match ask {
             Ask::Told(notice, time) => self.take_up(&notice, time).await,
             Ask::Once { parcel, answer } => drop(answer.send(self.take_up_once(*parcel).await)),
-            Ask::List { aside, answer } => {
+            Ask::List { aside, after, limit, answer } => {
+                let from = after.map_or(0, |after| after.saturating_add(1));
                 let wanted = |parcel: &&Parcel| aside.is_none_or(|aside| aside == (parcel.state == State::SetAside));
                 // Whoever asked may have gone; so below.
-                let _ = answer.send(self.parcels.values().filter(wanted).take(LIST_MAX).map(Listed::from).collect());
+                let _ = answer.send(
+                    self.parcels
+                        .range(from..)
+                        .map(|(_, parcel)| parcel)
+                        .filter(wanted)
+                        .take(limit)
+                        .map(Listed::from)
+                        .collect(),
+                );
             }
             Ask::Do { deed: Deed::Drop, id, answer } => {
                 let is_there = self.parcels.contains_key(&id);

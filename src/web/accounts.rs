@@ -59,7 +59,7 @@ impl Accounts {
     /// # Errors
     /// The system gives no random numbers.
     pub(super) fn new(options: LiveOptions) -> Result<Self, WebError> {
-        let live = Arc::new(ArcSwap::from_pointee(Live::new(options.clone())?));
+        let live = Arc::new(ArcSwap::from_pointee(Live::new(&options, options.users.clone())?));
         let (state, changing) =
             (Mutex::new(State { options, kept: None, guests: BTreeMap::new() }), tokio::sync::Mutex::default());
         Ok(Self { live, state, changing })
@@ -190,16 +190,16 @@ fn together(
     kept: Option<&BTreeMap<String, Account>>,
     guests: &BTreeMap<String, Guest>,
 ) -> Result<Live, WebError> {
-    let mut options = options.clone();
+    let mut users = options.users.clone();
     for (name, account) in kept.into_iter().flatten() {
         if let Some(settings) = account.settings() {
-            options.users.entry(name.clone()).or_insert(settings);
+            users.entry(name.clone()).or_insert(settings);
         }
     }
     // Whoever got their name meanwhile is who counts, disabled or not.
     let is_kept = |name: &str| kept.is_some_and(|kept| kept.contains_key(name));
     for (name, Guest { settings, .. }) in guests.iter().filter(|(name, _)| !is_kept(name.as_str())) {
-        options.users.entry(name.clone()).or_insert_with(|| settings.clone());
+        users.entry(name.clone()).or_insert_with(|| settings.clone());
     }
-    Live::new(options)
+    Live::new(options, users)
 }

@@ -7,10 +7,11 @@ use super::calls::{CallList, CallsQuery, Detail};
 use super::openapi::{Description, describe, openapi};
 use super::orders::Accepted;
 use super::permit::{Area, Doors};
+use super::query::PageQuery;
 use super::reload::Reloaded;
 use super::{
     alerts, audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, forks, health,
-    interactions, keys, knowledge, libraries, log, models, moves, oidc, orders, outcomes, own, people, playback,
+    interactions, keys, knowledge, libraries, log, models, moves, node, oidc, orders, outcomes, own, people, playback,
     policies, readiness, recordings, reload, reports, signing, sources, trial, users, wall, webrtc,
 };
 use crate::report::Report;
@@ -139,12 +140,17 @@ fn seen(doors: Doors) -> Doors {
     let kept = describe("Whether audio of a call is kept, how much, and what of it is muted")
         .answers::<playback::Playback>(OK, "It is")
         .refuses(&[NOT_FOUND, CONFLICT, GONE, UNAVAILABLE]);
+    let assignees = describe("Whom an alert of a call can be given")
+        .query::<PageQuery>()
+        .answers::<alerts::Assignees>(OK, "By their names")
+        .refuses(&[NOT_FOUND]);
     doors
         .at(Method::GET, "/v1/calls/{id}/playback", Playback, playback::show, kept)
         .at(Method::GET, "/v1/calls/{id}/playback.wav", Playback, playback::play, played)
         .at(Method::GET, "/v1/calls", Calls, calls::calls, list("Calls and chats"))
         .at(Method::GET, "/v1/calls/{id}", Calls, calls::call, whole("One call"))
         .at(Method::GET, "/v1/alerts", Calls, alerts::list, alerts)
+        .at(Method::GET, "/v1/calls/{id}/assignees", Orders, alerts::assignees, assignees)
         .at(Method::GET, "/v1/interactions", Calls, calls::calls, list("Chats and calls"))
         .at(Method::GET, "/v1/interactions/{id}", Calls, calls::call, whole("One chat"))
         .at(
@@ -327,7 +333,9 @@ fn people(doors: Doors) -> Doors {
             "/v1/people/holds",
             People,
             people::holds,
-            asked("Whose calls are kept from being removed").answers::<people::Holds>(OK, "All of them"),
+            asked("Whose calls are kept from being removed")
+                .query::<PageQuery>()
+                .answers::<people::Holds>(OK, "By their hashes"),
         )
         .at(Method::POST, "/v1/tenants/erase", People, people::erase_tenant, tenant)
         .at(Method::POST, "/v1/people/release", People, people::release, release.answers::<Hold>(OK, "What it was"))
@@ -391,7 +399,7 @@ fn libraries(doors: Doors) -> Doors {
 
 /// Who may sign in.
 fn signing_in(doors: Doors) -> Doors {
-    let list = describe("Who may sign in").answers::<users::Users>(OK, "By their names");
+    let list = describe("Who may sign in").query::<PageQuery>().answers::<users::Users>(OK, "By their names");
     let of_one = |what| describe(what).refuses(&[NOT_FOUND, CONFLICT]);
     let told =
         |what| of_one(what).answers::<users::User>(OK, "They are").answer_header("etag", "What they are known by");
@@ -443,7 +451,7 @@ fn trail(doors: Doors) -> Doors {
 fn keeping(doors: Doors) -> Doors {
     let list = describe("What systems outside are still to be told of, and what they would not take")
         .query::<deliveries::ListQuery>()
-        .answers::<deliveries::Deliveries>(OK, "All of them")
+        .answers::<deliveries::Deliveries>(OK, "The oldest first")
         .refuses(&[NOT_FOUND]);
     let delivery = |what| describe(what).number("id").answers::<Accepted>(ACCEPTED, "It is").refuses(&[NOT_FOUND]);
     let kept = |what| describe(what).refuses(&[NOT_FOUND]);
@@ -494,6 +502,13 @@ fn running(doors: Doors) -> Doors {
             Operate,
             models::models,
             describe("Which models judge").answers::<models::Models>(OK, "Those, and what is compared with them"),
+        )
+        .at(
+            Method::GET,
+            "/v1/node",
+            Operate,
+            node::node,
+            describe("How much the server has to do, and what its machine has left").answers::<node::Node>(OK, "Now"),
         )
         .at(Method::GET, "/v1/reports/{date}", Reports, reports::of_date, sums)
         .at(Method::POST, "/v1/drain", Operate, orders::drain, order("Takes no new calls"))

@@ -1,5 +1,6 @@
 //! `POST /v1/calls/{id}/alerts`: what somebody does about an alert, told to everybody who watches. The call may have ended.
 
+mod assignees;
 mod list;
 
 use std::time::Duration;
@@ -20,7 +21,9 @@ use super::scope::Scope;
 use super::signing::Who;
 use crate::control::Done;
 use crate::notice::{AlertDeed, Notice, What};
+use crate::settings::UserSettings;
 
+pub(super) use assignees::{Assignees, assignees};
 pub(super) use list::{AlertList, AlertsQuery, list};
 
 /// How long an alert is snoozed when nothing is said, and at most.
@@ -85,7 +88,7 @@ pub(super) async fn handle(
         let detail = format!("no alert of the rule {} at {} ms", told.rule, told.alert_ms);
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     }
-    if told.to.as_ref().is_some_and(|to| *to != told.by && !sees(&app, to, &route, tenant.as_deref())) {
+    if told.to.as_ref().is_some_and(|to| *to != told.by && !is_seen_by(&app, to, &route, tenant.as_deref())) {
         let detail = format!("`to`: found {:?}, expected a user who sees the call", told.to.unwrap_or_default());
         return Err(bad(detail));
     }
@@ -95,11 +98,14 @@ pub(super) async fn handle(
     answered(Done::Accepted)
 }
 
-/// Whether somebody can be given an alert of a call of that route and that tenant.
-fn sees(app: &App, name: &str, route: &str, tenant: Option<&str>) -> bool {
-    let live = app.live.load();
-    let user = live.users.get(name).filter(|user| Area::Calls.is_for(user.role));
-    user.is_some_and(|user| Scope::of_user(user).sees(Some(route), tenant))
+/// Whether somebody of that name can be given an alert of a call of that route and that tenant.
+fn is_seen_by(app: &App, name: &str, route: &str, tenant: Option<&str>) -> bool {
+    app.live.load().users.get(name).is_some_and(|user| sees(user, route, tenant))
+}
+
+/// Whether a user sees calls of that route and that tenant.
+fn sees(user: &UserSettings, route: &str, tenant: Option<&str>) -> bool {
+    Area::Calls.is_for(user.role) && Scope::of_user(user).sees(Some(route), tenant)
 }
 
 /// What is told of a deed.

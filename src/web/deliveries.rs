@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::orders::answered;
 use super::problem::Problem;
-use super::query::asked;
+use super::query::{LIST_MAX, asked, limit_of, page};
 use super::routes::App;
 use crate::control::Done;
 use crate::shell::crm::{Deed, Listed, Outbox};
@@ -21,6 +21,12 @@ pub(super) struct ListQuery {
     /// Those that are to be told, or those that were set aside; all when absent.
     #[param(inline, nullable = false)]
     state: Option<StateFilter>,
+    /// How many at most.
+    #[param(nullable = false, minimum = 1, maximum = 1000, default = 1000)]
+    limit: Option<usize>,
+    /// Where the page before ended: its `next`.
+    #[param(nullable = false)]
+    after: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
@@ -34,6 +40,10 @@ enum StateFilter {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Deliveries {
     deliveries: Vec<Listed>,
+    /// What `after` goes on by, where there are more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next: Option<u64>,
 }
 
 /// `GET /v1/deliveries`.
@@ -41,10 +51,12 @@ pub(super) async fn list(
     State(app): State<App>,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<Deliveries>, Problem> {
-    let ListQuery { state } = asked(query)?;
+    let ListQuery { state, limit, after } = asked(query)?;
+    let limit = limit_of(Some(limit.unwrap_or(LIST_MAX)))?;
     let aside = state.map(|state| state == StateFilter::SetAside);
-    let deliveries = outbox(&app)?.list(aside).await.ok_or_else(down)?;
-    Ok(Json(Deliveries { deliveries }))
+    let found = outbox(&app)?.list(aside, after, limit + 1).await.ok_or_else(down)?;
+    let (deliveries, next) = page(found.into_iter(), limit, |delivery| delivery.id);
+    Ok(Json(Deliveries { deliveries, next }))
 }
 
 /// `POST /v1/deliveries/{id}/retry`.

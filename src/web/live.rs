@@ -45,6 +45,8 @@ pub struct LiveOptions {
     pub report_font: Option<PathBuf>,
     /// Where the store's master key comes from, where there is a store.
     pub master_key: Option<MasterKeySource>,
+    /// The folder of the store, where there is one.
+    pub store_folder: Option<PathBuf>,
 }
 
 impl LiveOptions {
@@ -63,6 +65,7 @@ impl LiveOptions {
             oidc: None,
             report_font: settings.report_font.clone(),
             master_key: settings.store.as_ref().map(|store| store.master_key.clone()),
+            store_folder: settings.store.as_ref().map(|store| store.folder.clone()),
         }
     }
 }
@@ -102,33 +105,32 @@ pub(super) struct Live {
     pub(super) oidc: Option<Arc<Provider>>,
     pub(super) report_font: Option<PathBuf>,
     pub(super) master_key: Option<MasterKeySource>,
+    pub(super) store_folder: Option<PathBuf>,
 }
 
 impl Live {
-    /// What requests meet from now on.
-    pub(super) fn new(options: LiveOptions) -> Result<Self, WebError> {
-        let LiveOptions { token, tokens, users, prompts, tones, zone, libraries, agents, .. } = options;
-        let LiveOptions { frame_ancestors, oidc, report_font, master_key, .. } = options;
-        let (gate, prompts) = (Gate::new(&token)?, Arc::new(PromptFolder::new(prompts)));
+    /// What requests meet from now on, where these may sign in.
+    pub(super) fn new(options: &LiveOptions, users: BTreeMap<String, UserSettings>) -> Result<Self, WebError> {
         let machine =
             |(name, token): (&String, &TenantToken)| Ok((Gate::new(&token.token)?, Who::of_tenant(name, token)));
-        let tenants = tokens.iter().map(machine).collect::<Result<_, WebError>>()?;
+        let tenants = options.tokens.iter().map(machine).collect::<Result<_, WebError>>()?;
         let serving = users.iter().filter_map(|(name, user)| Some((name, user.serves.as_deref()?)));
-        let claims = serving.map(|(name, serves)| (name.clone(), Claim::of(serves, &agents))).collect();
+        let claims = serving.map(|(name, serves)| (name.clone(), Claim::of(serves, &options.agents))).collect();
         Ok(Self {
-            gate,
+            gate: Gate::new(&options.token)?,
             tenants,
             users,
-            prompts,
-            tones,
-            zone,
-            libraries,
-            agents,
+            prompts: Arc::new(PromptFolder::new(options.prompts.clone())),
+            tones: options.tones,
+            zone: options.zone.clone(),
+            libraries: options.libraries.clone(),
+            agents: options.agents.clone(),
             claims,
-            frame_ancestors,
-            oidc,
-            report_font,
-            master_key,
+            frame_ancestors: options.frame_ancestors.clone(),
+            oidc: options.oidc.clone(),
+            report_font: options.report_font.clone(),
+            master_key: options.master_key.clone(),
+            store_folder: options.store_folder.clone(),
         })
     }
 

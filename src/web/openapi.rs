@@ -61,6 +61,8 @@ fn document() -> OpenApi {
     let mut schemas = vec![(ProblemBody::name().into_owned(), ProblemBody::schema())];
     ProblemBody::schemas(&mut schemas);
     for (method, path, area, description) in open().into_descriptions().chain(closed().into_descriptions()) {
+        let is_named = area.is_some() && method == Method::GET;
+        let description = if is_named { description.conditional() } else { description };
         let operation = description.operation(&method, path, &mut schemas);
         let operation = match area {
             Some(area) => guarded(operation, &method, area),

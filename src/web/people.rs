@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use super::calls::{Detail, store_down};
 use super::moment::Moment;
 use super::orders::{Body, bad, read};
 use super::problem::Problem;
+use super::query::{PageQuery, page};
 use super::routes::App;
 use super::signing::Who;
 use crate::hexadecimal::hexadecimal;
@@ -89,6 +91,10 @@ pub(super) struct Key {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Holds {
     holds: Vec<Hold>,
+    /// What `after` goes on by, where there are more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next: Option<String>,
 }
 
 /// `POST /v1/people/calls`.
@@ -225,8 +231,14 @@ pub(super) async fn release(
 }
 
 /// `GET /v1/people/holds`.
-pub(super) async fn holds(State(app): State<App>) -> Result<Json<Holds>, Problem> {
-    Ok(Json(Holds { holds: kept(&app)?.holds().await.map_err(store_down)? }))
+pub(super) async fn holds(
+    State(app): State<App>,
+    query: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Json<Holds>, Problem> {
+    let (limit, after) = PageQuery::asked(query)?;
+    let found = kept(&app)?.holds(after.unwrap_or_default(), limit + 1).await.map_err(store_down)?;
+    let (holds, next) = page(found.into_iter(), limit, |hold| hold.person.clone());
+    Ok(Json(Holds { holds, next }))
 }
 
 /// The address of a request, which has to name somebody.

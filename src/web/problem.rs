@@ -1,5 +1,6 @@
 //! Errors as the API tells them: `application/problem+json` (RFC 9457).
 
+use axum::body::to_bytes;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -65,6 +66,20 @@ impl From<Fault> for FaultBody {
     fn from(Fault { file, key, found, expected }: Fault) -> Self {
         Self { file: file.display().to_string(), key, found, expected }
     }
+}
+
+/// A refusal as the framework words it, as all others are told; every other answer as it is.
+pub(super) async fn as_problem(response: Response) -> Response {
+    /// What is read of such a refusal, bytes.
+    const WORDS_BYTES_MAX: usize = 4 << 10;
+    let status = response.status();
+    let kind = response.headers().get(CONTENT_TYPE);
+    let is_plain = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    if !is_plain || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let words = to_bytes(response.into_body(), WORDS_BYTES_MAX).await.unwrap_or_default();
+    Problem::new(status, String::from_utf8_lossy(&words)).into_response()
 }
 
 impl IntoResponse for Problem {

@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::control::{Load, Measured};
+
 /// A part that can be up or down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Component {
@@ -52,6 +54,7 @@ pub struct Readiness {
     policy: AtomicBool,
     draining: AtomicBool,
     trunks: Mutex<BTreeMap<String, TrunkState>>,
+    load: Mutex<Option<(Load, Measured)>>,
 }
 
 impl Readiness {
@@ -106,6 +109,16 @@ impl Readiness {
     /// There is no trunk of that name any more.
     pub fn forget_trunk(&self, name: &str) {
         self.trunks.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// Says how much there is to do, and what is done about it.
+    pub fn set_load(&self, load: Load, measured: Measured) {
+        *self.load.lock().unwrap_or_else(PoisonError::into_inner) = Some((load, measured));
+    }
+
+    /// What was last said of the load.
+    pub(super) fn load(&self) -> (Option<Load>, Option<Measured>) {
+        self.load.lock().unwrap_or_else(PoisonError::into_inner).unzip()
     }
 
     /// True when a part works.

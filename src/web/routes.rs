@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::Inside;
 use super::accounts::Accounts;
 use super::addresses::{closed, open};
+use super::etag;
 use super::libraries::Replacing;
 use super::limits::{Asker, Limits, Peer, address};
 use super::live::Live;
@@ -29,7 +30,7 @@ use super::oidc::SigningIn;
 use super::own::FirstShown;
 use super::permit::Permissions;
 use super::policies::InForce;
-use super::problem::Problem;
+use super::problem::{Problem, as_problem};
 use super::recordings::RECORDING_BYTES_MAX;
 use super::scope::{Place, Scope};
 use super::signing::{Ended, Signed, Who};
@@ -125,6 +126,7 @@ pub(super) fn router(app: App) -> Router {
     let app = App { permissions: Arc::new(permissions), ..app };
     let closed = closed
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "no such address"))
+        .layer(middleware::from_fn(etag::named))
         .layer(middleware::from_fn_with_state(app.clone(), admit));
     open.merge(closed)
         .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "not with this method"))
@@ -240,7 +242,7 @@ async fn bound(request: Request<Body>, next: Next) -> Response {
         return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response();
     }
     let mut response = match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
+        Ok(response) => as_problem(response).await,
         Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no answer in time").into_response(),
     };
     let headers = response.headers_mut();

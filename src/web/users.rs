@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::http::header::{ETAG, IF_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -18,6 +19,7 @@ use super::libraries::blocking;
 use super::orders::{Body, bad, read};
 use super::people::{audit, kept};
 use super::problem::Problem;
+use super::query::{PageQuery, page};
 use super::routes::App;
 use super::signing::Who;
 use crate::accounts::{ACCOUNTS_MAX, Account, Secrets};
@@ -32,6 +34,10 @@ const SERVES_CHARACTERS_MAX: usize = 64;
 #[derive(Serialize, ToSchema)]
 pub(super) struct Users {
     users: Vec<User>,
+    /// What `after` goes on by, where there are more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next: Option<String>,
 }
 
 /// Somebody who may sign in.
@@ -90,7 +96,11 @@ pub(super) struct UserChange {
 }
 
 /// `GET /v1/users`.
-pub(super) async fn list(State(app): State<App>) -> Json<Users> {
+pub(super) async fn list(
+    State(app): State<App>,
+    query: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Json<Users>, Problem> {
+    let (limit, after) = PageQuery::asked(query)?;
     let user = |(name, settings): (&String, &UserSettings)| {
         let user = User {
             name: name.clone(),
@@ -109,7 +119,9 @@ pub(super) async fn list(State(app): State<App>) -> Json<Users> {
     let mut users: BTreeMap<String, User> = stored.collect();
     // Of one name, that of the configuration counts.
     users.extend(app.accounts.configured(|users| users.iter().map(user).collect::<Vec<_>>()));
-    Json(Users { users: users.into_values().collect() })
+    let users = users.into_values().filter(|user| after.as_ref().is_none_or(|after| user.name > *after));
+    let (users, next) = page(users, limit, |user| user.name.clone());
+    Ok(Json(Users { users, next }))
 }
 
 /// `POST /v1/users`.

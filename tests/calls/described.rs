@@ -20,7 +20,7 @@ fn the_api_answers_as_its_description_says() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = root.join(".cache/schemathesis/bin/schemathesis");
     if !program.exists() {
-        println!("skipped: no Schemathesis (scripts/fetch-schemathesis)");
+        println!("skipped: no Schemathesis (scripts/fetch-pypi schemathesis)");
         return;
     }
     // An hour unused, so that what is kept can be asked for; calls go by files of this test's own folder.

@@ -17,6 +17,7 @@ import type {
   Models,
   MoveOrder,
   NewUser,
+  Node,
   Party,
   Playback,
   PolicyInForce,
@@ -101,6 +102,24 @@ const known = async <T>(asked: Promise<{ data: T; headers: Headers }>): Promise<
   return { is: data, etag: headers.get("etag") ?? "" };
 };
 
+/** A page of a list, and what the next one goes on by. */
+interface Page<T, K> {
+  lines: T[];
+  next?: K | undefined;
+}
+
+/** All pages of a list. */
+async function pages<T, K>(read: (after?: K) => Promise<Page<T, K>>): Promise<T[]> {
+  const lines: T[] = [];
+  let page = await read();
+  lines.push(...page.lines);
+  while (page.next !== undefined) {
+    page = await read(page.next);
+    lines.push(...page.lines);
+  }
+  return lines;
+}
+
 export const api = {
   /** Who is signed in here, if anybody. Being nobody is no reason to be sent to the sign-in with a word of regret. */
   async session(): Promise<Session | null> {
@@ -135,6 +154,9 @@ export const api = {
     const query = { state: "all", limit: ALERTS_PAGE } as const;
     return (await told(http.GET("/v1/alerts", { params: { query } }))).alerts as AlertLine[];
   },
+  /** Who can be given an alert of a call. */
+  assignees: async (id: string): Promise<string[]> =>
+    (await told(http.GET("/v1/calls/{id}/assignees", ofCall(id)))).users,
   handleAlert: (id: string, body: AlertOrder) => told(http.POST("/v1/calls/{id}/alerts", { ...ofCall(id), body })),
   move: (id: string, body: MoveOrder) => told(http.POST("/v1/calls/{id}/move", { ...ofCall(id), body })),
   /** The caller's place in queues from now on; that of targets again for `null`. */
@@ -187,7 +209,11 @@ export const api = {
   },
   auditChecked: (): Promise<Checking> => told(http.GET("/v1/audit/verify")),
   checkAudit: (): Promise<Checking> => told(http.POST("/v1/audit/verify")),
-  users: async (): Promise<User[]> => (await told(http.GET("/v1/users"))).users,
+  users: (): Promise<User[]> =>
+    pages(async (after?: string) => {
+      const { users, next } = await told(http.GET("/v1/users", { params: { query: { ...(after && { after }) } } }));
+      return { lines: users, next };
+    }),
   user: (name: string): Promise<Known<User>> => known(answered(http.GET("/v1/users/{name}", ofUser(name)))),
   createUser: (body: NewUser): Promise<User> => told(http.POST("/v1/users", { body })),
   renewPassword: (name: string): Promise<User> => told(http.POST("/v1/users/{name}/password", ofUser(name))),
@@ -204,6 +230,7 @@ export const api = {
     if (!response.ok && response.status !== 503) throw problemOf(response, error);
     return (data ?? error) as Readiness;
   },
+  node: (): Promise<Node> => told(http.GET("/v1/node")),
   reload: (): Promise<Reloaded> => told(http.POST("/v1/reload")),
   policiesBack: () => told(http.POST("/v1/policies/back")),
   models: (): Promise<Models> => told(http.GET("/v1/models")),
@@ -235,9 +262,11 @@ export const api = {
   },
   /** What systems outside are still to be told of; `null` where no calls are kept, so that nobody is told. */
   deliveries: (): Promise<WaitingDelivery[] | null> =>
-    told(http.GET("/v1/deliveries"))
-      .then(({ deliveries }) => deliveries)
-      .catch(noneOf404),
+    pages(async (after?: number) => {
+      const query = after === undefined ? {} : { after };
+      const { deliveries, next } = await told(http.GET("/v1/deliveries", { params: { query } }));
+      return { lines: deliveries, next };
+    }).catch(noneOf404),
   retryDelivery: (id: number) => told(http.POST("/v1/deliveries/{id}/retry", { params: { path: { id } } })),
   dropDelivery: (id: number) => told(http.DELETE("/v1/deliveries/{id}", { params: { path: { id } } })),
   sources: async (): Promise<DataSource[]> => (await told(http.GET("/v1/sources"))).sources,

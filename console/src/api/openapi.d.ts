@@ -257,6 +257,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/calls/{id}/assignees": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Whom an alert of a call can be given
+         * @description For the token, and for people who are: administrator, supervisor.
+         */
+        get: operations["get_calls_id_assignees"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/calls/{id}/audio": {
         parameters: {
             query?: never;
@@ -1097,6 +1117,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/node": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How much the server has to do, and what its machine has left
+         * @description For the token, and for people who are: administrator, operator.
+         */
+        get: operations["get_node"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -1884,6 +1924,13 @@ export interface components {
          * @enum {string}
          */
         Area: "calls" | "orders" | "audio" | "playback" | "integration" | "people" | "knowledge" | "reports" | "operate" | "audit" | "own" | "users";
+        /** @description Users who see a call. */
+        Assignees: {
+            /** @description What `after` goes on by, where there are more. */
+            next?: string;
+            /** @description Their names. */
+            users: string[];
+        };
         /** @description One who has, or had, a live copy of the audio. */
         AudioClient: {
             /**
@@ -2229,6 +2276,11 @@ export interface components {
         };
         Deliveries: {
             deliveries: components["schemas"]["WaitingDelivery"][];
+            /**
+             * Format: int64
+             * @description What `after` goes on by, where there are more.
+             */
+            next?: number;
         };
         /**
          * @description How a party speaks. Scores (`_z`) are robust standard scores of the newest second of speech against the speaker's
@@ -2300,6 +2352,16 @@ export interface components {
              * @description Syllables per second of the last 10 s, pauses included.
              */
             speaking_rate: number;
+        };
+        /** @description A disk. */
+        Disk: {
+            /**
+             * Format: int64
+             * @description What is free for the program, bytes.
+             */
+            free_bytes: number;
+            /** Format: int64 */
+            total_bytes: number;
         };
         /** @description Why a chat ends. */
         EndRequest: {
@@ -3232,6 +3294,8 @@ export interface components {
         };
         Holds: {
             holds: components["schemas"]["Hold"][];
+            /** @description What `after` goes on by, where there are more. */
+            next?: string;
         };
         /** @description Servers that share a user and a password, as browsers are told of them (W3C `RTCIceServer`). */
         IceServer: {
@@ -3427,6 +3491,34 @@ export interface components {
         LibraryList: {
             libraries: components["schemas"]["LibraryFile"][];
         };
+        /** @description What is measured of the load; shares are 0-1. */
+        LoadNow: {
+            /**
+             * Format: float
+             * @description How full the queue of audio for listening is.
+             */
+            backlog: number;
+            /**
+             * Format: float
+             * @description Of all processors that the program may use, the share that it takes.
+             */
+            cpu: number;
+            /**
+             * Format: float
+             * @description How late 5 % of the media's ticks were, or later, ms.
+             */
+            lateness_ms: number;
+            /**
+             * Format: float
+             * @description How full the fullest queue of call control is.
+             */
+            queue: number;
+            /**
+             * Format: float
+             * @description Of the packets that were to be sent, the share that the system did not take.
+             */
+            unsent: number;
+        };
         /** @description What has raised the load. */
         LoadReason: {
             /** @description What was measured, as its key of `[limits.overload]`, e.g. `late_ms`. */
@@ -3535,6 +3627,36 @@ export interface components {
             serves?: string;
             /** @description Of a supervisor: the tenant whose calls they see; all, without it. */
             tenant?: string;
+        };
+        /** @description The server and its machine, at one moment. */
+        Node: {
+            /** @description Calls and chats that are up. */
+            calls: number;
+            /** @description The disk on which calls are kept; absent where nothing is. */
+            disk?: components["schemas"]["Disk"];
+            /**
+             * Format: int64
+             * @description Files and sockets that it may have open; `null` where the system does not tell.
+             */
+            files_max: number | null;
+            /**
+             * Format: int64
+             * @description Files and sockets that the program has open; `null` where the system does not tell.
+             */
+            files_open: number | null;
+            /** @description What is done about the load: `normal`; `sparing` (listening is spared); `overloaded` (new calls are refused, too). */
+            load: string;
+            measured: components["schemas"]["LoadNow"] | null;
+            /**
+             * Format: int64
+             * @description Memory that the program takes, bytes; `null` where the system does not tell.
+             */
+            memory_bytes: number | null;
+            /** @description Processors that the program may use. */
+            processors: number;
+            /** @description Since when it serves. */
+            since: components["schemas"]["Moment"];
+            version: string;
         };
         /** @description One notice with the moment it was made. */
         Notice: components["schemas"]["EventKind"] & {
@@ -4502,6 +4624,8 @@ export interface components {
         };
         /** @description Everybody who may sign in. */
         Users: {
+            /** @description What `after` goes on by, where there are more. */
+            next?: string;
             users: components["schemas"]["User"][];
         };
         /** @description What a party has typed. */
@@ -4517,7 +4641,10 @@ export interface components {
             crm: string;
             error: string | null;
             event: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description What it is known by; grows.
+             */
             id: number;
             key: string;
             next: components["schemas"]["Moment"] | null;
@@ -4834,7 +4961,10 @@ export interface operations {
                 /** @description Only alerts that were raised before it, RFC 3339. */
                 before?: string;
             };
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4843,11 +4973,22 @@ export interface operations {
             /** @description Newest first */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["AlertList"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad Request */
             400: {
@@ -4914,7 +5055,10 @@ export interface operations {
                 /** @description How many at most. */
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4923,11 +5067,22 @@ export interface operations {
             /** @description The latest first */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["AuditEntries"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad Request */
             400: {
@@ -4988,7 +5143,10 @@ export interface operations {
     get_audit_verify: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4997,11 +5155,22 @@ export interface operations {
             /** @description That */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Checking"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {
@@ -5127,7 +5296,10 @@ export interface operations {
     get_backup: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5136,11 +5308,22 @@ export interface operations {
             /** @description That */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Backup"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {
@@ -5273,7 +5456,10 @@ export interface operations {
                 /** @description Only calls that started before it, RFC 3339. */
                 before?: string;
             };
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5282,11 +5468,22 @@ export interface operations {
             /** @description Newest first */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["CallList"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad Request */
             400: {
@@ -5338,7 +5535,10 @@ export interface operations {
     get_calls_id: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -5349,11 +5549,22 @@ export interface operations {
             /** @description With its timeline and events */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Call"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {
@@ -5491,6 +5702,101 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_calls_id_assignees: {
+        parameters: {
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Where the page before ended: its `next`. */
+                after?: string;
+            };
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By their names */
+            200: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Assignees"];
+                };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6444,7 +6750,10 @@ export interface operations {
     get_calls_id_playback: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -6455,11 +6764,22 @@ export interface operations {
             /** @description It is */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Playback"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {
@@ -7506,21 +7826,39 @@ export interface operations {
             query?: {
                 /** @description Those that are to be told, or those that were set aside; all when absent. */
                 state?: "waiting" | "set_aside";
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Where the page before ended: its `next`. */
+                after?: number;
             };
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description All of them */
+            /** @description The oldest first */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Deliveries"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad Request */
             400: {
@@ -8001,7 +8339,10 @@ export interface operations {
                 /** @description Only calls that started before it, RFC 3339. */
                 before?: string;
             };
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -8010,11 +8351,22 @@ export interface operations {
             /** @description Newest first */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["CallList"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad Request */
             400: {
@@ -8198,7 +8550,10 @@ export interface operations {
     get_interactions_id: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -8209,11 +8564,22 @@ export interface operations {
             /** @description With its timeline and events */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Call"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {
@@ -9243,7 +9609,10 @@ export interface operations {
                 /** @description How many at most. */
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -9252,11 +9621,22 @@ export interface operations {
             /** @description The best first, or all there are */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["KnowledgeAnswer"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad Request */
             400: {
@@ -9308,7 +9688,10 @@ export interface operations {
     get_knowledge_id: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -9319,11 +9702,22 @@ export interface operations {
             /** @description The entry */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["KnowledgeEntry"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {
@@ -9375,7 +9769,10 @@ export interface operations {
     get_libraries: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -9384,11 +9781,22 @@ export interface operations {
             /** @description By kind and name */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["LibraryList"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {
@@ -9431,7 +9839,10 @@ export interface operations {
     get_libraries_kind_name: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path: {
                 kind: string;
                 name: string;
@@ -9443,13 +9854,22 @@ export interface operations {
             /** @description Its text */
             200: {
                 headers: {
-                    /** @description What the file is known by */
+                    /** @description What the answer is known by */
                     etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/toml": string;
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {
@@ -9788,7 +10208,10 @@ export interface operations {
     get_log: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -9797,11 +10220,22 @@ export interface operations {
             /** @description The filters */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["LogNow"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {
@@ -9940,7 +10374,10 @@ export interface operations {
     get_models: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -9949,11 +10386,92 @@ export interface operations {
             /** @description Those, and what is compared with them */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Models"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_node: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Now */
+            200: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Node"];
+                };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {
@@ -10030,7 +10548,10 @@ export interface operations {
     get_own_calls: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -10039,11 +10560,22 @@ export interface operations {
             /** @description Their own */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["OwnCalls"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {
@@ -10483,21 +11015,40 @@ export interface operations {
     };
     get_people_holds: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Where the page before ended: its `next`. */
+                after?: string;
+            };
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description All of them */
+            /** @description By their hashes */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Holds"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad Request */
             400: {
@@ -10768,7 +11319,10 @@ export interface operations {
     get_policies: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -10777,11 +11331,22 @@ export interface operations {
             /** @description By the names of their files */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["PolicyList"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {
@@ -10889,7 +11454,10 @@ export interface operations {
     get_policies_name: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path: {
                 name: string;
             };
@@ -10900,11 +11468,22 @@ export interface operations {
             /** @description That */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["PolicyInForce"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {
@@ -11192,7 +11771,10 @@ export interface operations {
     get_recordings_id: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -11203,11 +11785,22 @@ export interface operations {
             /** @description Its record is that of the call */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["RecordingBody"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {
@@ -11331,7 +11924,10 @@ export interface operations {
                 /** @description `zh` or `en`. */
                 language?: string;
             };
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path: {
                 date: string;
             };
@@ -11342,11 +11938,22 @@ export interface operations {
             /** @description In the form that was asked for */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Report"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad Request */
             400: {
@@ -11729,7 +12336,10 @@ export interface operations {
     get_sources: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -11738,11 +12348,22 @@ export interface operations {
             /** @description By name */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Sources"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {
@@ -11785,7 +12406,10 @@ export interface operations {
     get_targets: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -11794,11 +12418,22 @@ export interface operations {
             /** @description By their names */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Targets"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {
@@ -11954,8 +12589,16 @@ export interface operations {
     };
     get_users: {
         parameters: {
-            query?: never;
-            header?: never;
+            query?: {
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Where the page before ended: its `next`. */
+                after?: string;
+            };
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -11964,10 +12607,30 @@ export interface operations {
             /** @description By their names */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Users"];
+                };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description Unauthorized */
@@ -12127,7 +12790,10 @@ export interface operations {
     get_users_name: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path: {
                 name: string;
             };
@@ -12138,13 +12804,22 @@ export interface operations {
             /** @description They are */
             200: {
                 headers: {
-                    /** @description What they are known by */
+                    /** @description What the answer is known by */
                     etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["User"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {
@@ -12747,7 +13422,10 @@ export interface operations {
     get_webrtc: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The `ETag` of the answer that is known */
+                "if-none-match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -12756,11 +13434,22 @@ export interface operations {
             /** @description Whether, and by which servers */
             200: {
                 headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Ways"];
                 };
+            };
+            /** @description It is the one that is known */
+            304: {
+                headers: {
+                    /** @description What the answer is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Unauthorized */
             401: {

@@ -105,6 +105,8 @@ export type Readiness = Closer<
   Schemas["Readiness"],
   { status: "ready" | "degraded" | "draining" | "down"; components: Record<string, "up" | "down"> }
 >;
+/** How much the server has to do, and what its machine has left. */
+export type Node = Schemas["Node"];
 export type Reloaded = Schemas["Reloaded"];
 /** What a system outside is still to be told of; set aside when `next` is nothing. */
 export type WaitingDelivery = Schemas["WaitingDelivery"];

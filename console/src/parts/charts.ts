@@ -7,6 +7,8 @@ import type { Mark } from "./series";
 
 export interface ChartLook {
   width: number;
+  /** Whether each step is drawn, because they are few. */
+  dots: boolean;
   texts: Texts;
   marks: () => readonly Mark[];
   /** The moment that is heard, seconds since the INVITE. */
@@ -14,6 +16,15 @@ export interface ChartLook {
   /** How a moment is written, from seconds since the INVITE. */
   time: (seconds: number) => string;
 }
+
+/** Steps between labels of time that read well, seconds. */
+const TIME_STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600];
+/** The time that a chart shows at least, seconds. */
+const SPAN_MIN_S = 10;
+const timeScale: uPlot.Scale = {
+  time: false,
+  range: (_, low, high) => [low ?? 0, Math.max(high ?? 0, (low ?? 0) + SPAN_MIN_S)],
+};
 
 const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -38,6 +49,7 @@ function timeAxis({ time }: ChartLook): uPlot.Axis {
     grid: { show: false },
     ticks: { stroke: colour("--line"), width: 1 },
     font: "12px system-ui",
+    incrs: TIME_STEPS_S,
     values: (_, splits) => splits.map((seconds) => time(seconds)),
   };
 }
@@ -63,14 +75,14 @@ export function angerOptions(look: ChartLook): uPlot.Options {
     stroke,
     width: 2,
     ...(dash && { dash }),
-    points: { show: false },
+    points: { show: look.dots, size: 7, fill: stroke },
     value: (_, percent) => (typeof percent !== "number" ? "–" : `${percent.toFixed(0)}%`),
   });
   return {
     ...common(look),
     height: 210,
     padding: [22, 66, 0, 0],
-    scales: { x: { time: false }, anger: { range: [0, 100] } },
+    scales: { x: timeScale, anger: { range: [0, 100] } },
     axes: [timeAxis(look), axis(`${texts.call.anger} %`, 3, "anger")],
     series: [
       timeSeries(look),
@@ -88,7 +100,7 @@ export function voiceOptions(look: ChartLook): uPlot.Options {
     ...common(look),
     height: 170,
     scales: {
-      x: { time: false },
+      x: timeScale,
       pitch: { range: (_, low, high) => [Math.min(60, low ?? 60), Math.max(400, high ?? 400)] },
       loudness: { range: [-60, 0] },
     },

@@ -115,8 +115,8 @@ export const openAlerts = computed(() =>
 );
 
 /** Does something about an alert; what comes of it is told as an event. */
-export function handle({ call, call_ms, rule }: AlertName, deed: AlertDeedWord): Promise<unknown> {
-  return api.handleAlert(call, { alert_ms: call_ms, rule, deed });
+export function handle({ call, call_ms, rule }: AlertName, deed: AlertDeedWord, to?: string): Promise<unknown> {
+  return api.handleAlert(call, { alert_ms: call_ms, rule, deed, ...(to !== undefined && { to }) });
 }
 
 /** Forgets all alerts. */

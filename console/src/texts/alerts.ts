@@ -6,6 +6,9 @@ interface AlertTexts {
   open: (count: number) => string;
   acknowledge: string;
   take: string;
+  give: string;
+  giveTo: string;
+  giveNobody: string;
   snooze: string;
   end: string;
   by: (who: string, time: string) => string;
@@ -30,6 +33,9 @@ export const ALERTS: Record<"zh" | "en", AlertTexts> = {
     open: (count) => `${count} 条待处理`,
     acknowledge: "确认",
     take: "由我处理",
+    give: "指派…",
+    giveTo: "指派给",
+    giveNobody: "没有其他人能看到这通电话。",
     snooze: "稍后 5 分钟",
     end: "结束",
     by: (who, time) => `${who}，${time}`,
@@ -58,6 +64,9 @@ export const ALERTS: Record<"zh" | "en", AlertTexts> = {
     open: (count) => `${count} open`,
     acknowledge: "Acknowledge",
     take: "Take it",
+    give: "Give to…",
+    giveTo: "Give it to",
+    giveNobody: "Nobody else sees this call.",
     snooze: "Snooze 5 min",
     end: "End",
     by: (who, time) => `${who}, ${time}`,

@@ -3,6 +3,7 @@
 import { ALERTS } from "./alerts";
 import { AUDIT_KINDS } from "./auditKinds";
 import { NEIGHBOURS } from "./neighbours";
+import { NODE } from "./node";
 import { ROLES } from "./roles";
 import type { Texts } from "./zh";
 
@@ -141,7 +142,8 @@ export const en: Texts = {
     allKinds: "Everything",
     noEvents: "Nothing has happened yet.",
     quality: "Quality",
-    noQuality: "Quality is shown once a leg has ended.",
+    noQuality: "The rest is shown once a leg has ended.",
+    lostNow: (party, share) => `${party}: ${share} lost on the way, last 10 s`,
     leg: "Leg",
     codec: "Codec",
     mos: "MOS",
@@ -371,6 +373,7 @@ export const en: Texts = {
     activateConfirm: (file) =>
       `${file} will be written, and new calls will go by it. Running calls keep what they have.`,
     activated: (policies) => `In force. Policies: ${policies}`,
+    untried: " It was not tried on yesterday's calls.",
     good: "Without fault: it could be put in force.",
     expectsMet: (met, all) => `${met} of its ${all} expectations are met.`,
     line: (line) => `Line ${line}`,
@@ -398,6 +401,7 @@ export const en: Texts = {
     nothing: "nothing",
   },
   neighbours: NEIGHBOURS.en,
+  node: NODE.en,
   models: {
     title: "Models",
     acoustic: "Emotion in voices",
@@ -413,19 +417,6 @@ export const en: Texts = {
   },
   operations: {
     title: "Operations",
-    readiness: "Readiness",
-    statuses: { ready: "Ready", degraded: "Degraded", draining: "Draining", down: "Down" },
-    parts: {
-      sip: "SIP signalling",
-      media: "Media",
-      listening: "Listening",
-      model: "Emotion model",
-      words: "Recognition",
-      store: "Store",
-      policy: "Policy",
-    },
-    partStates: { up: "up", down: "down", unregistered: "not registered", unknown: "unknown" },
-    trunks: "Trunks",
     configuration: "Configuration",
     reload: "Read configuration again",
     reloadNote:
@@ -490,8 +481,7 @@ export const en: Texts = {
     go: (target) => `Transfer to ${target}`,
     toMe: (target) => `To me (${target})`,
     note: "At once; until it is answered the caller stays where they are.",
-    noMine:
-      "At once; until it is answered the caller stays where they are. Once you have called your phone under “Supervise by phone”, “To me” shows here.",
+    isMine: (target) => `${target} is my phone`,
   },
   users: {
     title: "Users",

@@ -3,6 +3,7 @@
 import { ALERTS } from "./alerts";
 import { AUDIT_KINDS } from "./auditKinds";
 import { NEIGHBOURS } from "./neighbours";
+import { NODE } from "./node";
 import { ROLES } from "./roles";
 
 export const zh = {
@@ -131,7 +132,8 @@ export const zh = {
     allKinds: "全部",
     noEvents: "还没有事件。",
     quality: "音质",
-    noQuality: "各方挂断后显示音质。",
+    noQuality: "其余指标在各方挂断后显示。",
+    lostNow: (party: string, share: string) => `${party}：近 10 秒丢包 ${share}`,
     leg: "通道",
     codec: "编码",
     mos: "MOS",
@@ -360,6 +362,7 @@ export const zh = {
     activate: "启用",
     activateConfirm: (file: string) => `${file} 将被写入，新来电按新策略处理；进行中的通话不受影响。`,
     activated: (policies: string) => `已启用。当前策略：${policies}`,
+    untried: "尚未用昨天的通话试跑。",
     good: "没有错误，可以启用。",
     expectsMet: (met: number, all: number) => `自带预期 ${all} 条，满足 ${met} 条。`,
     line: (line: number) => `第 ${line} 行`,
@@ -381,6 +384,7 @@ export const zh = {
     nothing: "无",
   },
   neighbours: NEIGHBOURS.zh,
+  node: NODE.zh,
   models: {
     title: "模型",
     acoustic: "语音情绪",
@@ -396,20 +400,6 @@ export const zh = {
   },
   operations: {
     title: "运维",
-    readiness: "就绪状态",
-    statuses: { ready: "正常", degraded: "降级运行", draining: "正在排空", down: "不可用" },
-    parts: {
-      sip: "SIP 信令",
-      media: "媒体",
-      listening: "语音监测",
-      model: "情绪模型",
-      words: "语音识别",
-      store: "存储",
-      kept_audio: "录音",
-      policy: "策略",
-    } as Record<string, string>,
-    partStates: { up: "正常", down: "故障", unregistered: "未注册", unknown: "未知" } as Record<string, string>,
-    trunks: "中继",
     configuration: "配置",
     reload: "重新读取配置",
     reloadNote: "读取 calmline.toml 与策略。有任何错误则全部不生效；进行中的通话不受影响。",
@@ -472,7 +462,7 @@ export const zh = {
     go: (target: string) => `转到 ${target}`,
     toMe: (target: string) => `转给我（${target}）`,
     note: "立即转接；接通前来电者保持原状。",
-    noMine: "立即转接；接通前来电者保持原状。用“电话督导”呼叫过自己的电话后，这里会出现“转给我”。",
+    isMine: (target: string) => `${target} 是我的电话`,
   },
   users: {
     title: "用户",

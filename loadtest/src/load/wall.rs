@@ -3,6 +3,7 @@
 //! The calls are another run's. The server writes the time into each event; both run on one machine, by one clock. Each client
 //! is a thread that reads its WebSocket.
 
+mod ear;
 mod teller;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use tungstenite::client::IntoClientRequest;
 use tungstenite::http::HeaderValue;
 use tungstenite::{Message, WebSocket};
 
+use self::ear::Ear;
 use self::teller::Telling;
 use super::process::Process;
 use super::report::row;
@@ -23,6 +25,8 @@ use super::{SECONDS_MAX, invalid, loopback, raise_file_limit};
 
 /// The most clients of one run.
 pub const CLIENTS_MAX: usize = 2_000;
+/// The most who listen to calls of one run: a server lets no more.
+pub const EARS_MAX: usize = 16;
 /// How long all clients may take to be let in.
 const OPENING_MAX: Duration = Duration::from_secs(30);
 /// How often a client that is told nothing looks whether it is over.
@@ -43,6 +47,8 @@ pub struct WallPlan {
     pub clients: usize,
     /// How long all of them do.
     pub seconds: u64,
+    /// How many supervisors listen to a call each.
+    pub ears: usize,
     /// How often per second something is told of the calls that are up, in turn; 0 for never.
     pub told_per_s: f64,
     /// Whether that is what faces show, which listening makes a mood of; otherwise how long the customer waits.
@@ -70,6 +76,10 @@ pub struct WallReport {
     pub lagged: u64,
     /// Clients that lost their connection.
     pub lost: usize,
+    /// Supervisors who listened to a call each.
+    pub ears: usize,
+    /// The share of that audio which came to whoever got least of it, 0-1; what comes late is missing at the end.
+    pub heard_share: Option<f64>,
     /// Calls that were up when it began, a thousand at most.
     pub calls: usize,
     /// What it was told per second, and took.
@@ -121,7 +131,10 @@ pub fn wall(plan: &WallPlan) -> io::Result<WallReport> {
     if !(1..=SECONDS_MAX).contains(&plan.seconds) {
         return Err(invalid(format!("expected 1 to {SECONDS_MAX} seconds, found {}", plan.seconds)));
     }
-    raise_file_limit(plan.clients + 64)?;
+    if plan.ears > EARS_MAX {
+        return Err(invalid(format!("expected at most {EARS_MAX} who listen, found {}", plan.ears)));
+    }
+    raise_file_limit(plan.clients + plan.ears + 64)?;
     let begun = Instant::now();
     let mut sockets = Vec::new();
     while sockets.len() < plan.clients {
@@ -134,21 +147,27 @@ pub fn wall(plan: &WallPlan) -> io::Result<WallReport> {
     let telling =
         Telling { web: plan.web, token: plan.token.clone(), per_s: plan.told_per_s, shows_faces: plan.shows_faces };
     let (calls, over) = (telling.calls()?, AtomicBool::new(false));
+    let listened_to = calls.iter().take(plan.ears);
+    let ears: Vec<Ear> = listened_to.map(|call| Ear::open(plan.web, &plan.token, call)).collect::<Result<_, _>>()?;
     let (server, own) = (plan.pid.map(Process::new), Process::own());
     let before = (server.as_ref().map(Process::usage).transpose()?, own.usage()?, Instant::now());
-    let (seen, taken): (Vec<Seen>, u64) = std::thread::scope(|scope| {
+    let (seen, heard_s, taken): (Vec<Seen>, Vec<f64>, u64) = std::thread::scope(|scope| {
         let (over, calls, telling) = (&over, &calls, &telling);
         let teller = (plan.told_per_s > 0.0).then(|| scope.spawn(move || telling.tell(calls, over)));
         let clients: Vec<_> = sockets.into_iter().map(|socket| scope.spawn(move || watch(socket, over))).collect();
+        let ears: Vec<_> = ears.into_iter().map(|ear| scope.spawn(move || ear.listen(over))).collect();
         std::thread::sleep(Duration::from_secs(plan.seconds));
         over.store(true, Ordering::Relaxed);
         let taken = teller.and_then(|teller| teller.join().ok()).unwrap_or_default();
-        (clients.into_iter().map(|client| client.join().unwrap_or_default()).collect(), taken)
+        let heard_s = ears.into_iter().map(|ear| ear.join().unwrap_or_default()).collect();
+        (clients.into_iter().map(|client| client.join().unwrap_or_default()).collect(), heard_s, taken)
     });
     let seconds = before.2.elapsed().as_secs_f64();
     let after = (server.as_ref().map(Process::usage).transpose()?, own.usage()?);
     let mut report = WallReport::of(&seen, seconds);
     (report.calls, report.told_per_s) = (calls.len(), taken as f64 / seconds);
+    report.ears = heard_s.len();
+    report.heard_share = heard_s.into_iter().reduce(f64::min).map(|least| least / seconds);
     if let Some((before, after)) = before.0.zip(after.0) {
         report.server_cpu = Some((after.cpu - before.cpu).as_secs_f64() / seconds);
         let listening = after.listening_cpu.saturating_sub(before.listening_cpu);
@@ -255,6 +274,8 @@ impl WallReport {
             worst_client_p99_ms: worst.unwrap_or_default(),
             lagged: seen.iter().map(|client| client.lagged).sum(),
             lost: seen.iter().filter(|client| client.was_cut_off).count(),
+            ears: 0,
+            heard_share: None,
             calls: 0,
             told_per_s: 0.0,
             server_cpu: None,
@@ -279,6 +300,10 @@ impl fmt::Display for WallReport {
         let (events, messages, kilobytes) = (self.events_per_s, self.messages_per_s, self.bytes_per_s / 1e3);
         row(f, "each client", format!("{events:.0} events, {messages:.1} messages, {kilobytes:.0} KB per second"))?;
         row(f, "lost", format!("{} times told of lost events, {} connections", self.lagged, self.lost))?;
+        if let Some(share) = self.heard_share {
+            let least = format!("{} to a call each, {:.1} % of the audio or more came", self.ears, 100.0 * share);
+            row(f, "who listen", least)?;
+        }
         if let (Some(cpu), Some(listening)) = (self.server_cpu, self.server_listening_cpu) {
             row(f, "server CPU", format!("{cpu:.2} s per second, {listening:.2} of them listening to calls"))?;
         }

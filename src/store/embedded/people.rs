@@ -179,15 +179,21 @@ impl Embedded {
         Ok(Some(Hold { person: hexadecimal(&person), held }))
     }
 
-    /// Everybody who is held.
+    /// People who are held, in the order of their hashes, from behind `after` on; at most `limit`.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn holds(&self) -> Result<Vec<Hold>, String> {
+    pub fn holds(&self, after: &str, limit: usize) -> Result<Vec<Hold>, String> {
         let mut holds = Vec::new();
         for person in self.holds.keys(&[], None) {
             let person = person?;
-            holds.extend(self.hold_on(&person)?.map(|held| Hold { person: hexadecimal(&person), held }));
+            let name = hexadecimal(&person);
+            if name.as_str() > after {
+                holds.extend(self.hold_on(&person)?.map(|held| Hold { person: name, held }));
+            }
+            if holds.len() >= limit {
+                break;
+            }
         }
         Ok(holds)
     }

@@ -126,6 +126,20 @@ impl Description {
         self
     }
 
+    /// What is asked for once more: by the name of the answer that is known, where answers have one.
+    pub(super) fn conditional(mut self) -> Self {
+        const IF_NONE_MATCH: &str = "if-none-match";
+        let has_name = |answer: &Response| answer.content.contains_key(JSON) || answer.headers.contains_key("etag");
+        if !self.answers.get(&StatusCode::OK.as_u16()).is_some_and(has_name) {
+            return self;
+        }
+        if !self.parameters.iter().any(|parameter| parameter.name == IF_NONE_MATCH) {
+            self = self.header(IF_NONE_MATCH, "The `ETag` of the answer that is known");
+        }
+        self.answers_empty(StatusCode::NOT_MODIFIED, "It is the one that is known")
+            .answer_header("etag", "What the answer is known by")
+    }
+
     /// Why else it may be refused, besides what all are refused for.
     pub(in crate::web) fn refuses(mut self, statuses: &[StatusCode]) -> Self {
         self.refusals.extend_from_slice(statuses);

@@ -43,6 +43,9 @@ async fn what_is_done_about_an_alert_is_told_to_everybody_and_shown_with_it() {
             assert_eq!((&found["deed"], &found[field]), (&Value::from(deed), &said), "{found}");
         }
     }
+    let assignees = wire.ask_with_token("GET", "/v1/calls/call-1/assignees").await.json();
+    assert_eq!(assignees, serde_json::json!({ "users": ["administrator", "supervisor"] }));
+    problem(&wire.ask_with_token("GET", "/v1/calls/call-2/assignees").await, 404);
     for (asked, expected) in [
         (serde_json::json!({ "deed": "forgive" }), 422),
         (serde_json::json!({ "deed": "assign", "to": "agent" }), 400),
@@ -81,12 +84,14 @@ async fn alerts_are_listed_and_one_from_before_a_restart_can_be_handled() {
     problem(&list("?limit=0").await, 400);
     problem(&list("?state=loud").await, 400);
 
+    problem(&wire.ask_with_token("GET", "/v1/calls/call-of-before/assignees").await, 404);
     let other = Notice { call: "call-of-before".to_owned(), ..alert.clone() };
     let before = Bus::new();
     before.publish(&Notice { call: "call-of-before".to_owned(), ..notices[0].clone() });
     fixture.escalating.hear(&other, &before, Moment(1_700_000_000_000));
     let What::Alert { rule, .. } = &alert.what else { unreachable!("just found") };
     let (deed, by) = ("snoozed".to_owned(), "li".to_owned());
+    assert_eq!(wire.ask_with_token("GET", "/v1/calls/call-of-before/assignees").await.status, 200);
     let put_off = AlertDeed { alert_ms: alert.call_ms, rule: rule.clone(), deed, by, to: None, snooze_s: Some(60) };
     let put_off = Notice { what: What::AlertHandled(put_off), ..other.clone() };
     fixture.escalating.hear(&put_off, &before, Moment(1_700_000_000_000));

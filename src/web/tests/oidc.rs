@@ -295,17 +295,19 @@ async fn without_a_provider_nobody_is_led_anywhere() {
     assert_eq!(wire.ask("GET", "/v1/session/ways", "").await.json(), json!({}));
 }
 
-/// A provider that other people have made: `oidc-provider-mock` (PyPI), whose program `CALMLINE_OIDC_PROVIDER` names.
+/// A provider that other people have made: `oidc-provider-mock` (PyPI).
 struct Theirs(std::process::Child);
 
 impl Theirs {
     /// It, and its issuer; `None`, said aloud, when it is not at hand.
     #[expect(clippy::print_stdout, reason = "tests tell what they skipped")]
     async fn start() -> Option<(Self, String)> {
-        let Some(program) = std::env::var_os("CALMLINE_OIDC_PROVIDER") else {
-            println!("skipped: no OpenID provider (CALMLINE_OIDC_PROVIDER; pip install oidc-provider-mock)");
+        let program =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/oidc-provider-mock/bin/oidc-provider-mock");
+        if !program.exists() {
+            println!("skipped: no OpenID provider (scripts/fetch-pypi oidc-provider-mock)");
             return None;
-        };
+        }
         let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
         let claims = json!({ "sub": "4711", "preferred_username": "li", "groups": ["leads"] }).to_string();
         let child = std::process::Command::new(program)
