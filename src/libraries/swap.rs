@@ -40,18 +40,25 @@ impl Swap {
         Ok(swap)
     }
 
-    /// It stays; what was before can be had by `previous`.
+    /// It stays. What was in force before can be had by `previous`: `in_force`, or what was in the file where nothing else is
+    /// known to have been. What was in the file and never in force lies beside it, with `edited` as its extension.
     ///
     /// # Errors
     /// When that cannot be kept; the new one stays all the same.
-    pub fn keep(self) -> io::Result<()> {
-        match self.before {
-            Some(aside) => {
-                fs::rename(aside, beside(&self.path, "previous"))?;
-                sync_folder(folder_of(&self.path))
+    pub fn keep(self, in_force: Option<&str>) -> io::Result<()> {
+        let previous = beside(&self.path, "previous");
+        let Some(aside) = self.before else {
+            return in_force.map_or(Ok(()), |text| write_whole(&previous, text.as_bytes(), None));
+        };
+        match in_force.filter(|text| fs::read(&aside).is_ok_and(|file| file != text.as_bytes())) {
+            Some(text) => {
+                let mode = fs::metadata(&aside)?.permissions().mode() & PERMISSION_BITS;
+                write_whole(&previous, text.as_bytes(), Some(mode))?;
+                fs::rename(aside, beside(&self.path, "edited"))?;
             }
-            None => Ok(()),
+            None => fs::rename(aside, previous)?,
         }
+        sync_folder(folder_of(&self.path))
     }
 
     /// What was before comes back.
@@ -80,6 +87,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_edit_that_was_never_in_force_is_not_what_one_goes_back_to() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("own.toml");
+        let kept = |extension: &str| fs::read_to_string(beside(&path, extension)).ok();
+        Swap::make(&path, "one").expect("written").keep(None).expect("kept");
+        Swap::make(&path, "two").expect("written").keep(Some("one")).expect("kept");
+        assert_eq!((kept("previous").as_deref(), kept("edited")), (Some("one"), None), "the file was in force");
+        fs::write(&path, "an edit").expect("written");
+        Swap::make(&path, "three").expect("written").keep(Some("two")).expect("kept");
+        assert_eq!((kept("previous").as_deref(), kept("edited").as_deref()), (Some("two"), Some("an edit")));
+        fs::remove_file(&path).expect("removed");
+        Swap::make(&path, "four").expect("written").keep(Some("three")).expect("kept");
+        assert_eq!(kept("previous").as_deref(), Some("three"), "in force, though its file was gone");
+    }
+
+    #[test]
     fn what_was_before_comes_back_or_is_kept() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("own.toml");
@@ -88,11 +111,11 @@ mod tests {
 
         Swap::make(&path, "one").expect("written").undo().expect("removed");
         assert_eq!((now(), kept()), (None, None), "there was nothing before");
-        Swap::make(&path, "one").expect("written").keep().expect("kept");
+        Swap::make(&path, "one").expect("written").keep(None).expect("kept");
         assert_eq!((now().as_deref(), kept()), (Some("one"), None));
         Swap::make(&path, "two").expect("written").undo().expect("put back");
         assert_eq!((now().as_deref(), kept()), (Some("one"), None));
-        Swap::make(&path, "two").expect("written").keep().expect("kept");
+        Swap::make(&path, "two").expect("written").keep(None).expect("kept");
         assert_eq!((now().as_deref(), kept().as_deref()), (Some("two"), Some("one")));
         let left = fs::read_dir(folder.path()).expect("a folder").count();
         assert_eq!(left, 2, "nothing else lies about");
