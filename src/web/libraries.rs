@@ -21,7 +21,7 @@ use super::query::asked;
 use super::reload::{Reloaded, read_again};
 use super::routes::App;
 use super::signing::Who;
-use crate::libraries::{Kind, Libraries, Swap, Text, Volume};
+use crate::libraries::{Before, Kind, Libraries, Swap, Text, Volume};
 use crate::settings::{Fault, read_text};
 
 /// One replacement at a time.
@@ -230,7 +230,7 @@ async fn try_out(app: &App, swap: Swap, replacement: &Replacement) -> Result<Res
     let Replacement { volume, there, new, .. } = replacement;
     let is_policy = volume.kind == Kind::Policies;
     let but = is_policy.then(|| (volume.name.clone(), new.text.clone()));
-    let in_force = app.in_force.now().get(&volume.name).filter(|_| is_policy).cloned();
+    let in_force = app.in_force.now().get(&volume.name).cloned();
     let kept = KeptPolicies::new(&app.in_force, but);
     let Reloaded { policies, needs_restart } = match read_again(app, kept).await {
         Ok(reloaded) => reloaded,
@@ -243,7 +243,8 @@ async fn try_out(app: &App, swap: Swap, replacement: &Replacement) -> Result<Res
     };
     // It is in force, whatever becomes of the one before.
     audit(app, replacement, "library_replaced").await;
-    let kept = blocking(move || swap.keep(in_force.as_deref())).await?;
+    let kept = blocking(move || swap.keep(if is_policy { Before::InForce(in_force.as_deref()) } else { Before::File }))
+        .await?;
     let version = Some(new.version.to_string());
     let (policies, needs_restart) = (Some(policies), Some(needs_restart));
     let mut answer = LibraryDone { version, policies, needs_restart, ..LibraryDone::default() };
