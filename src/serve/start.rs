@@ -67,15 +67,11 @@ pub(super) struct Server {
 }
 
 /// The command line, what the file said that it names, and the log that was begun by it.
-type Asks<'a> = (&'a ServeArgs, String, Arc<Log>);
+type Ask<'a> = (&'a ServeArgs, String, Arc<Log>);
 
 impl Server {
     /// Starts everything. What was started before a failure ends with its handle.
-    pub(super) async fn start(
-        settings: Settings,
-        (args, text, log): Asks<'_>,
-        hangup: Signal,
-    ) -> Result<Self, Failure> {
+    pub(super) async fn start(settings: Settings, (args, text, log): Ask<'_>, hangup: Signal) -> Result<Self, Failure> {
         let (clock, metrics, readiness) = (Clock::start(), Metrics::new(), Arc::new(Readiness::default()));
         let (policies, sounds, sayings, texts) = load_policies(&settings, &metrics, &readiness)?;
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
