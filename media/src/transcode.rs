@@ -141,6 +141,11 @@ impl Transcoder {
         (self.source, self.target) == (source, target)
     }
 
+    /// What makes its packets, to be handed on to whoever speaks next.
+    pub fn encoder(&mut self) -> &mut Encoder {
+        &mut self.encoder
+    }
+
     /// Takes one packet; call [`Transcoder::next`] afterwards until it gives nothing.
     pub fn take(&mut self, now: Duration, spoken: Spoken<'_>) {
         if spoken.payload.len() > PAYLOAD_BYTES_MAX {
@@ -156,10 +161,12 @@ impl Transcoder {
             return;
         }
         if spoken.place.position > reached.position {
-            if self.held.waits.is_none() {
-                return self.hold(now, spoken);
+            match self.held.waits {
+                None => return self.hold(now, spoken),
+                Some((held, _)) if held.position < spoken.place.position => self.release(),
+                // It goes before the held one, and the gap before it has had its time.
+                Some(_) => {}
             }
-            self.release();
             self.cover_gap(spoken);
         }
         self.decode(spoken);
@@ -182,6 +189,17 @@ impl Transcoder {
     pub fn interrupt(&mut self) {
         self.reached = None;
         self.held.waits = None;
+    }
+
+    /// What comes next is another speaker's: nothing of the one before is heard in it.
+    pub fn renew(&mut self) {
+        self.interrupt();
+        self.samples.clear();
+        self.pause = None;
+        // One that cannot be opened now could be before; then the old one has to do.
+        if let Ok(decoder) = Decoder::new(self.source, self.rate_hz) {
+            self.decoder = decoder;
+        }
     }
 
     /// When a held packet is given up on, if there is one.
@@ -245,6 +263,10 @@ impl Transcoder {
                 now.wrapping_add((f64::from(since) * ratio) as i32 as u32)
             }
             (None, Some((theirs, ours))) if theirs == timestamp => ours,
+            // Where no audio comes between two presses, our time stands still; theirs does not.
+            (None, Some((_, ours))) if now.wrapping_sub(ours) as i32 <= 0 => {
+                ours.wrapping_add(self.target.codec.clock_hz() / PRESSES_PER_S_MAX)
+            }
             (None, _) => now,
         };
         self.handed = Some((timestamp, ours));
@@ -363,6 +385,8 @@ impl Transcoder {
 const HOLD: Duration = Duration::from_millis(15);
 /// The longest loss that is concealed, ms; what is longer is a pause.
 const CONCEAL_MS_MAX: usize = 100;
+/// Presses that can be told apart: one and its pause last 80 ms at least (ITU-T Q.24).
+const PRESSES_PER_S_MAX: u32 = 12;
 /// A pause beyond this is a jump of the speaker's clock, s.
 const PAUSE_S_MAX: u64 = 30;
 /// Samples that wait at most: 400 ms at 16 kHz, more than two packets and their concealment.

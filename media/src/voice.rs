@@ -36,6 +36,8 @@ pub struct Voice {
     player: Option<Player>,
     /// Keys that are being pressed for the leg, in the place of audio.
     keys: Option<Box<dtmf::Sender>>,
+    /// The same as tones, where the far end takes no events.
+    tones: Option<Box<dtmf::ToneSender>>,
     /// Brings the player's 8 kHz to ours.
     doubler: Option<Resampler>,
     speakers: Vec<Speaker>,
@@ -91,6 +93,7 @@ impl Voice {
             encoder: Encoder::new(target.codec, rate_hz, target.opus)?,
             player: None,
             keys: None,
+            tones: None,
             doubler: Resampler::new(NARROW_HZ, rate_hz),
             speakers: Vec::with_capacity(SOURCES_MAX),
             due,
@@ -111,15 +114,21 @@ impl Voice {
         (self.due, self.resumes) = (due, false);
     }
 
+    /// What makes its packets, to be handed on to whoever speaks next.
+    pub fn encoder(&mut self) -> &mut Encoder {
+        &mut self.encoder
+    }
+
     /// Makes it speak another codec, and hear exactly the parties named. Those that stay keep what they hold.
     ///
     /// # Errors
     /// When a codec cannot be opened; then nothing more is changed.
     pub fn arrange(&mut self, target: Target, wanted: &[Wanted]) -> Result<(), CodecError> {
         if target != self.target {
-            let fresh = Self::new(target, self.due)?;
-            let (player, keys) = (self.player.take(), self.keys.take());
-            *self = Self { player, keys, underruns: self.underruns, resumes: self.resumes, ..fresh };
+            let mut fresh = Self::new(target, self.due)?;
+            fresh.encoder.go_on_from(&mut self.encoder);
+            let (player, keys, tones) = (self.player.take(), self.keys.take(), self.tones.take());
+            *self = Self { player, keys, tones, underruns: self.underruns, resumes: self.resumes, ..fresh };
             self.prepare_copies();
         }
         self.speakers.retain(|speaker| wanted.contains(&speaker.wanted));
@@ -128,7 +137,7 @@ impl Voice {
                 let playout = Playout::new(party.codec, self.rate_hz)?;
                 // Heard from the first sample on, as loud as the prompt leaves it.
                 let fader = Fader::new(self.gain_of_others());
-                let frame = vec![0; self.rate_hz as usize / 1_000 * PIECE_MS];
+                let frame = vec![0; self.rate_hz as usize / 1_000 * PACKET_MS_MAX];
                 self.speakers.push(Speaker { wanted: party, playout, fader, frame });
             }
         }
@@ -184,6 +193,12 @@ impl Voice {
         let _full = keys.press([key].into_iter(), KEY_MS, KEY_MS);
     }
 
+    /// Presses a key for the leg as the tones of it. When too many wait already, it is left out.
+    pub fn press_tones(&mut self, key: Key) {
+        let tones = self.tones.get_or_insert_with(|| Box::new(dtmf::ToneSender::new(NARROW_HZ)));
+        let _full = tones.press(key);
+    }
+
     /// True while it has something to say that is no other party's: a sound or a key.
     pub fn has_own(&self) -> bool {
         self.player.is_some() || self.presses()
@@ -201,7 +216,12 @@ impl Voice {
     }
 
     fn presses(&self) -> bool {
-        self.keys.as_ref().is_some_and(|keys| !keys.is_idle())
+        self.keys.as_ref().is_some_and(|keys| !keys.is_idle()) || self.sounds()
+    }
+
+    /// A key sounds, in the place of everything else.
+    fn sounds(&self) -> bool {
+        self.tones.as_ref().is_some_and(|tones| !tones.is_idle())
     }
 
     /// When the next packet is due.
@@ -229,15 +249,14 @@ impl Voice {
             let resumes = std::mem::take(&mut self.resumes);
             return Some(Made { event: Some(event), ticks, resumes, copied_apart: false });
         }
-        let ptime_ms = usize::from(self.target.ptime_ms);
-        let piece_ms = if ptime_ms.is_multiple_of(PIECE_MS) { PIECE_MS } else { PIECE_MS / 2 };
-        let piece = self.rate_hz as usize / 1_000 * piece_ms;
-        self.packet.clear();
+        let length = self.rate_hz as usize / 1_000 * usize::from(self.target.ptime_ms).min(PACKET_MS_MAX);
         self.without_aside.clear();
-        for _ in 0..ptime_ms / piece_ms {
-            self.mix_piece(now, piece);
+        if self.sounds() {
+            self.sound_packet(length);
+        } else {
+            self.mix_packet(now, length);
         }
-        self.due += Duration::from_millis(ptime_ms as u64);
+        self.due += Duration::from_millis(u64::from(self.target.ptime_ms));
 
         let before = payload.len();
         if self.encoder.encode(&self.packet, payload).is_err() || payload.len() == before {
@@ -300,30 +319,37 @@ impl Voice {
         std::mem::take(&mut self.underruns)
     }
 
-    /// Appends one piece of what the leg hears to the packet.
-    fn mix_piece(&mut self, now: Duration, piece: usize) {
+    /// Makes the packet of what the leg hears. All of it at once: whoever paces the speakers goes by what is taken from them when.
+    fn mix_packet(&mut self, now: Duration, length: usize) {
         let mut sources = [mix::Source { samples: &[], gain: mix::Ramp::steady(0) }; SOURCES_MAX + 1];
         let mut count = 0;
         if let Some(player) = &mut self.player {
-            play_piece(player, self.doubler.as_mut(), piece, &mut self.narrow, &mut self.prompt);
+            let next = |frame: &mut [i16]| player.next_frame(frame);
+            widen(next, self.doubler.as_mut(), length, &mut self.narrow, &mut self.prompt);
             sources[0] = mix::Source { samples: &self.prompt, gain: mix::Ramp::steady(UNITY_Q15) };
             count = 1;
         }
         for speaker in &mut self.speakers {
-            let frame = &mut speaker.frame[..piece];
+            let frame = &mut speaker.frame[..length];
             if speaker.playout.pull(now, frame) == FrameKind::Concealed {
                 self.underruns += 1;
             }
             sources[count] = mix::Source { samples: frame, gain: speaker.fader.next_ramp() };
             count += 1;
         }
-        let from = self.packet.len();
-        self.packet.resize(from + piece, 0);
-        mix::mix(&sources[..count], &mut self.packet[from..]);
+        self.packet.resize(length, 0);
+        mix::mix(&sources[..count], &mut self.packet);
         if self.player.as_ref().is_some_and(Player::is_aside) {
-            self.without_aside.resize(from + piece, 0);
-            mix::mix(&sources[1..count], &mut self.without_aside[from..]);
+            self.without_aside.resize(length, 0);
+            mix::mix(&sources[1..count], &mut self.without_aside);
         }
+    }
+
+    /// Makes the packet of the key that sounds.
+    fn sound_packet(&mut self, length: usize) {
+        let Some(tones) = &mut self.tones else { return };
+        let next = |frame: &mut [i16]| tones.next_frame(frame);
+        widen(next, self.doubler.as_mut(), length, &mut self.narrow, &mut self.packet);
     }
 
     /// How loud the other parties are while the present sound plays.
@@ -343,23 +369,23 @@ impl Voice {
     }
 }
 
-/// The next piece of a sound, at the voice's rate.
-fn play_piece(
-    player: &mut Player,
+/// The next `length` samples of what is made at 8 kHz, at the voice's rate.
+fn widen(
+    next: impl FnOnce(&mut [i16]),
     doubler: Option<&mut Resampler>,
-    piece: usize,
+    length: usize,
     narrow: &mut Vec<i16>,
-    prompt: &mut Vec<i16>,
+    out: &mut Vec<i16>,
 ) {
-    prompt.clear();
+    out.clear();
     let Some(doubler) = doubler else {
-        prompt.resize(piece, 0);
-        return player.next_frame(prompt);
+        out.resize(length, 0);
+        return next(out);
     };
     narrow.clear();
-    narrow.resize(piece / 2, 0);
-    player.next_frame(narrow);
-    doubler.process(narrow, prompt);
+    narrow.resize(length / 2, 0);
+    next(narrow);
+    doubler.process(narrow, out);
 }
 
 /// The rate of sounds, Hz.
@@ -370,5 +396,3 @@ const KEY_MS: u32 = 100;
 const KEY_TICK: Duration = Duration::from_millis(20);
 /// The longest packet, ms.
 const PACKET_MS_MAX: usize = 60;
-/// What is mixed at once, ms; half of it for packets whose length is no multiple.
-const PIECE_MS: usize = 20;

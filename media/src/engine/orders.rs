@@ -1,15 +1,14 @@
 //! Carries out call control's orders on the engine's legs.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Engine, LegSlot, Output, Tie};
-use crate::dtmf::{Key, Tones};
+use crate::dtmf::Key;
 use crate::leg::{Leg, Supervised};
 use crate::packet::Ssrc;
 use crate::play::Playing;
 use crate::relay::Outgoing;
-use crate::{Command, Event, LegId, PlayMode, Sound};
+use crate::{Command, Event, LegId};
 
 impl Engine {
     pub(super) fn order(&mut self, now: Duration, command: Command, out: &mut Output) {
@@ -76,8 +75,13 @@ impl Engine {
         }
         let numbers = self.random.next();
         let ssrc = Ssrc(self.random.next() as u32);
-        let outgoing = Outgoing::new(ssrc, numbers as u16, (numbers >> 32) as u32);
-        self.legs[slot as usize] = Some(Leg::new(now, leg, outgoing, self.random.next()));
+        // In the lower half: who misses our first packets would else take those behind the first wrap for those before it, and
+        // open none of them (RFC 3711 §3.3.1).
+        let outgoing = Outgoing::new(ssrc, numbers as u16 & 0x7fff, (numbers >> 32) as u32);
+        self.opened = self.opened.wrapping_add(1);
+        let mut opened = Leg::new(now, leg, outgoing, self.random.next());
+        opened.count_sources_from(self.opened.wrapping_mul(SOURCES_PER_LEG));
+        self.legs[slot as usize] = Some(opened);
         self.slots.insert(leg, slot);
     }
 
@@ -106,15 +110,12 @@ impl Engine {
         let Some(&slot) = self.slots.get(&leg) else { return };
         let Some(target) = self.leg(slot).and_then(Leg::target) else { return };
         let Some(found) = self.leg_mut(slot) else { return };
-        let Some((_, clock_hz)) = found.event() else {
-            let mut samples = vec![0; TONE_SAMPLES];
-            Tones::new(key, TONE_MS, 8_000).next_frame(&mut samples);
-            let sound = Arc::new(Sound { samples });
-            let playing = Playing { prompt: None, sound, mode: PlayMode::Replace, repeats: false, key_ends: false };
-            return self.start_play(now, leg, playing, out);
-        };
+        let event = found.event();
         if let Ok(voice) = found.raise_voice(now, target) {
-            voice.press(key, clock_hz);
+            match event {
+                Some((_, clock_hz)) => voice.press(key, clock_hz),
+                None => voice.press_tones(key),
+            }
         }
         self.arrange(now, slot, out);
     }
@@ -143,7 +144,5 @@ impl Engine {
     }
 }
 
-/// How long the tones of a key sound, ms.
-const TONE_MS: u32 = 100;
-/// The same in samples, with the ramps that end it.
-const TONE_SAMPLES: usize = 880;
+/// Sources of one leg that are told apart from those of the legs opened after it, one of which may have its slot.
+const SOURCES_PER_LEG: u32 = 1 << 12;

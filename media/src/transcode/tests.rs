@@ -47,6 +47,27 @@ fn a_lost_packet_leaves_no_hole_in_time() {
 }
 
 #[test]
+fn packets_that_are_lost_and_swapped_stay_in_order() {
+    // In the order in which they come; those that come too late have been made up for.
+    for (order, late, concealed) in [
+        (&[0, 3, 2, 4, 5][..], 0, 160),
+        (&[0, 3, 2, 1, 4, 5], 1, 160),
+        (&[0, 1, 4, 2, 3, 5], 0, 0),
+        (&[0, 3, 1, 2, 4, 5], 0, 0),
+    ] {
+        let mut run = Run::new(Codec::Pcmu, Codec::Pcma, 20);
+        order.iter().for_each(|&number| run.say(number));
+        run.expect_times(&(0..6).map(|n| (n, n as u32 * 160, n == 0)).collect::<Vec<_>>());
+        run.expect_tone();
+        assert_eq!(
+            run.transcoder.stats(),
+            TranscodeStats { late, concealed_samples: concealed, malformed: 0 },
+            "{order:?}"
+        );
+    }
+}
+
+#[test]
 fn the_wait_for_a_missing_packet_ends() {
     let mut run = Run::new(Codec::Pcmu, Codec::Pcma, 20);
     run.say(0);
@@ -95,6 +116,20 @@ fn a_key_press_keeps_its_time() {
     run.place_ahead = 1;
     run.say(1);
     assert_eq!(run.made.last().map(|made| (made.timestamp, made.place.position)), Some((960, 3)));
+}
+
+#[test]
+fn presses_of_a_silent_sender_have_times_of_their_own() {
+    let mut run = Run::new(Codec::Opus, Codec::Pcma, 20);
+    run.say(0);
+    let mut before = None;
+    for press in 0..5 {
+        let theirs = 160 + press * 1_600;
+        let first = run.transcoder.hand_through(theirs, 8_000).timestamp;
+        assert_eq!(run.transcoder.hand_through(theirs, 8_000).timestamp, first, "one press, one time");
+        assert!(before.is_none_or(|before| first > before), "press {press}: {first} behind {before:?}");
+        before = Some(first);
+    }
 }
 
 #[test]
