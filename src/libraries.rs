@@ -20,7 +20,7 @@ use crate::compliance::{self, Phrases};
 use crate::hexadecimal::hexadecimal;
 use crate::knowledge::{self, Knowledge};
 use crate::settings::{ComplianceSettings, Fault, POLICIES_MAX, Policies, Settings, read_text, toml_files};
-pub use swap::Swap;
+pub use swap::{Before, Swap};
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

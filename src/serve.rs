@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use crate::cli::{Failure, ServeArgs};
 use crate::log::Log;
-use crate::settings::Settings;
+use crate::settings::{Fault, Settings, read_text};
 use crate::shell::inherited;
 use start::Server;
 
@@ -25,8 +25,9 @@ use start::Server;
 /// When the configuration is wrong, or a socket or thread is not to be had.
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     let log = Log::start(args.log_json);
-    let settings = Settings::load(&args.config)
-        .map_err(|faults| Failure::Configuration(faults.iter().map(ToString::to_string).collect()))?;
+    let broken = |faults: Vec<Fault>| Failure::Configuration(faults.iter().map(ToString::to_string).collect());
+    let text = read_text(&args.config).map_err(|fault| broken(vec![fault]))?;
+    let settings = Settings::parse(&text, &args.config).map_err(broken)?;
     inherited::receive().map_err(|error| Failure::of("taking the sockets that were given", error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -41,7 +42,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
             signal(SignalKind::terminate()).map_err(|error| Failure::of("listening for SIGTERM", error))?;
         let mut interrupt =
             signal(SignalKind::interrupt()).map_err(|error| Failure::of("listening for SIGINT", error))?;
-        let mut server = Server::start(settings, (args, log), hangup).await?;
+        let mut server = Server::start(settings, (args, text, log), hangup).await?;
         for address in inherited::close_rest() {
             warn!(%address, "a socket was given that the configuration does not name");
         }

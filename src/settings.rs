@@ -46,7 +46,7 @@ use media::sdp::{Exchange, Protection};
 pub use alerts::AlertSettings;
 pub use audio::AudioSettings;
 pub use check::{Checked, check, check_settings};
-pub(crate) use check::{check_settings_with, load_knowledge};
+pub(crate) use check::{check_settings_as, load_knowledge};
 pub use compliance::ComplianceSettings;
 pub use consent::{ConsentRule, ConsentSettings};
 pub use crm::CrmSettings;

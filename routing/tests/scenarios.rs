@@ -77,10 +77,10 @@ fn long_interactions_are_warned_of_in_time() {
             own.recall(),
             own.median_lead()
         );
-        // The unseen ones, of other shapes, are looked at and not tuned for: this holds what was found there at first look.
-        let precision = if *part == "unseen" { 0.83 } else { 0.88 };
-        assert!(own.precision() >= precision && own.recall() >= 0.8, "{part}: {own:?}");
-        assert!(own.median_lead() >= Some(Duration::from_secs(180)), "{part}: {:?}", own.median_lead());
+        // The dialogues are looked at and not tuned for: this holds what was found there at first look, below what is aimed at.
+        let (precision, recall, lead_s) = if *part == "dialogues" { (0.75, 0.76, 170) } else { (0.88, 0.8, 180) };
+        assert!(own.precision() >= precision && own.recall() >= recall, "{part}: {own:?}");
+        assert!(own.median_lead() >= Some(Duration::from_secs(lead_s)), "{part}: {:?}", own.median_lead());
     }
 }
 
@@ -88,6 +88,7 @@ fn long_interactions_are_warned_of_in_time() {
 fn part_of(interaction: &Interaction) -> &'static str {
     match interaction.held_out {
         true if interaction.name.starts_with("unseen") => "unseen",
+        true if interaction.name.starts_with("dialogue") => "dialogues",
         true => "held out",
         false => "built",
     }
@@ -125,6 +126,10 @@ fn long() -> Vec<Interaction> {
         include_str!("../../fixtures/interactions/unseen-long-ecommerce.toml"),
         include_str!("../../fixtures/interactions/unseen-long-government.toml"),
         include_str!("../../fixtures/interactions/unseen-long-travel.toml"),
+        include_str!("../../fixtures/interactions/dialogues-banking.toml"),
+        include_str!("../../fixtures/interactions/dialogues-ecommerce.toml"),
+        include_str!("../../fixtures/interactions/dialogues-government.toml"),
+        include_str!("../../fixtures/interactions/dialogues-travel.toml"),
     ];
     read_all(&sets)
 }

@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use super::start::live_options;
 use crate::metrics::Metrics;
-use crate::settings::{Checked, Fault, Settings, check_settings_with};
+use crate::settings::{Checked, Fault, Settings, check_settings_as, read_text};
 use crate::shell::fork::{ForkError, Senders};
 use crate::shell::pbx::FreshPbxes;
 use crate::shell::sip::{FreshTrunks, SipError};
@@ -55,23 +55,25 @@ pub(super) struct Reloader {
     file: PathBuf,
     /// What the server was started with.
     started: Box<Settings>,
+    /// What the file said when it was last taken up.
+    taken: String,
     metrics: Metrics,
     asked: mpsc::Receiver<ReloadAsked>,
     desk: mpsc::Sender<Fresh>,
 }
 
 impl Reloader {
-    /// A reader of `file`, where whoever asks finds it, and where what it reads comes out.
+    /// A reader of `file`, which said `text` at the start; where whoever asks finds it, and where what it reads comes out.
     pub(super) fn new(
-        file: &Path,
+        (file, text): (&Path, String),
         started: &Settings,
         metrics: &Metrics,
     ) -> (Self, mpsc::Sender<ReloadAsked>, mpsc::Receiver<Fresh>) {
         // One is read at a time; one more may wait, which finds everything that was written meanwhile.
         let (asks, asked) = mpsc::channel(1);
         let (desk, fresh) = mpsc::channel(1);
-        let reader =
-            Self { file: file.to_owned(), started: Box::new(started.clone()), metrics: metrics.clone(), asked, desk };
+        let (file, started, metrics) = (file.to_owned(), Box::new(started.clone()), metrics.clone());
+        let reader = Self { file, started, taken: text, metrics, asked, desk };
         (reader, asks, fresh)
     }
 
@@ -94,16 +96,21 @@ impl Reloader {
         }
     }
 
-    /// Reads everything; but for policies that are kept, which do not come from their files.
-    async fn reload(&self, kept: Option<KeptPolicies>) -> Result<Reloaded, Vec<Fault>> {
+    /// Reads everything. Of a library that was replaced only the libraries: the configuration stays as it was taken up, and
+    /// policies that are kept do not come from their files.
+    async fn reload(&mut self, kept: Option<KeptPolicies>) -> Result<Reloaded, Vec<Fault>> {
         let keeps_policies = kept.as_ref().is_some_and(KeptPolicies::is_all);
+        let text = match kept {
+            Some(_) => self.taken.clone(),
+            None => read_text(&self.file).map_err(|fault| vec![fault])?,
+        };
         let policies = kept.map(|kept| kept.texts());
         let fault = |key: &str, found: String, expected: &str| {
             let (key, expected) = (key.to_owned(), expected.to_owned());
             vec![Fault { file: self.file.clone(), key, found, expected }]
         };
-        let file = self.file.clone();
-        let read = move || check_settings_with(&file, policies.as_ref()).map(Box::new);
+        let (file, new) = (self.file.clone(), text.clone());
+        let read = move || check_settings_as(&file, &new, policies.as_ref()).map(Box::new);
         let read = tokio::task::spawn_blocking(read).await;
         let mut checked = read.unwrap_or_else(|error| {
             Err(fault("the whole file", format!("a reader that broke: {error}"), "a file that can be read"))
@@ -121,6 +128,7 @@ impl Reloader {
         if self.desk.send(fresh).await.is_err() || done.await.is_err() {
             return Err(fault("the whole file", "a server that ends".to_owned(), "one that runs"));
         }
+        self.taken = text;
         Ok(Reloaded { policies, needs_restart })
     }
 
@@ -219,7 +227,7 @@ mod tests {
         fs::write(&file, configuration).expect("a file");
         fs::write(folder.join("policies/after-sales.toml"), policy).expect("a file");
         let started = Box::new(Settings::parse(CONFIGURATION, &file).expect("a good file"));
-        let (reader, _asks, mut fresh) = Reloader::new(&file, &started, &Metrics::new());
+        let (mut reader, _asks, mut fresh) = Reloader::new((&file, CONFIGURATION.into()), &started, &Metrics::new());
         let desk = tokio::spawn(async move {
             let Fresh { checked, taken, .. } = fresh.recv().await?;
             taken.send(()).expect("the reader waits");

@@ -66,12 +66,12 @@ pub(super) struct Server {
     pub(super) desk: Desk,
 }
 
-/// The command line, and the log that was begun by it.
-type Asks<'a> = (&'a ServeArgs, Arc<Log>);
+/// The command line, what the file said that it names, and the log that was begun by it.
+type Ask<'a> = (&'a ServeArgs, String, Arc<Log>);
 
 impl Server {
     /// Starts everything. What was started before a failure ends with its handle.
-    pub(super) async fn start(settings: Settings, (args, log): Asks<'_>, hangup: Signal) -> Result<Self, Failure> {
+    pub(super) async fn start(settings: Settings, (args, text, log): Ask<'_>, hangup: Signal) -> Result<Self, Failure> {
         let (clock, metrics, readiness) = (Clock::start(), Metrics::new(), Arc::new(Readiness::default()));
         let (policies, sounds, sayings, texts) = load_policies(&settings, &metrics, &readiness)?;
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
@@ -86,7 +86,7 @@ impl Server {
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
         let (sip, sip_inlet) = start_sip(&settings, &metrics, &readiness).await?;
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
-        let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
+        let (reloader, reloads, fresh) = Reloader::new((&args.config, text), &settings, &metrics);
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
         let kept = (store.clone(), outbox.clone());
         let (knowing, known) = Knowing::start(&settings, (&bus, &metrics), kept.clone())?;

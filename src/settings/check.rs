@@ -116,18 +116,20 @@ pub struct Checked {
 /// # Errors
 /// Every fault in every file.
 pub fn check_settings(path: &Path) -> Result<Checked, Vec<Fault>> {
-    check_settings_with(path, None)
+    check_settings_as(path, &read_text(path).map_err(|fault| vec![fault])?, None)
 }
 
-/// The same, with policies that were read before instead of those of the folder: texts by the names of their files.
+/// The same of a text that was read before, whatever the file says by now, and with policies that were read before instead of
+/// those of the folder, where there are any: texts by the names of their files.
 ///
 /// # Errors
 /// As `check_settings`.
-pub(crate) fn check_settings_with(
+pub(crate) fn check_settings_as(
     path: &Path,
+    text: &str,
     policies: Option<&BTreeMap<String, String>>,
 ) -> Result<Checked, Vec<Fault>> {
-    let settings = Settings::load(path)?;
+    let settings = Settings::parse(text, path)?;
     let (targets, routes) = (settings.targets.len(), settings.routes.0.len());
     let mut report = Report { file: path, good: Vec::new(), faults: Vec::new() };
     report.good.push(format!("{}: {targets} targets, {routes} routes", path.display()));

@@ -15,13 +15,13 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use utoipa::{IntoParams, ToSchema};
 
-use super::policies::KeptPolicies;
+use super::policies::{InForce, KeptPolicies};
 use super::problem::Problem;
 use super::query::asked;
 use super::reload::{Reloaded, read_again};
 use super::routes::App;
 use super::signing::Who;
-use crate::libraries::{Kind, Libraries, Swap, Text, Volume};
+use crate::libraries::{Before, Kind, Libraries, Swap, Text, Volume};
 use crate::settings::{Fault, read_text};
 
 /// One replacement at a time.
@@ -85,8 +85,10 @@ pub(super) struct Listed {
 /// `GET /v1/libraries`.
 pub(super) async fn list(State(app): State<App>) -> Result<Json<LibraryList>, Problem> {
     let libraries = app.live.load().libraries.clone();
-    let listed =
-        blocking(move || Kind::ALL.into_iter().map(|kind| listed(&libraries, kind)).collect::<Result<Vec<_>, _>>());
+    let in_force = Arc::clone(&app.in_force);
+    let listed = blocking(move || {
+        Kind::ALL.into_iter().map(|kind| listed(&libraries, kind, &in_force)).collect::<Result<Vec<_>, _>>()
+    });
     let listed: Vec<Listed> = listed.await?.map_err(broken)?.into_iter().flatten().collect();
     Ok(Json(LibraryList { libraries: listed }))
 }
@@ -198,7 +200,7 @@ async fn put(
         precondition.check(there.as_ref())?;
         let new = Text::new(match new {
             New::Text(text) => text,
-            New::Previous => previous_of(&path).await?,
+            New::Previous => previous_of(&app, &volume, &path).await?,
         });
         let (checked, of, now) = (new.text.clone(), volume.clone(), app.in_force.now());
         blocking(move || libraries.check(&of, &checked, &now)).await?.map_err(refused)?;
@@ -217,11 +219,18 @@ struct Replacement {
     new: Text,
 }
 
-/// Has everything read again with the file that is in its place, and leaves it there or takes it back. Other policies stay as
+/// What was in force of a policy before what is, when that is known.
+fn in_force_before(in_force: &InForce, volume: &Volume) -> Option<String> {
+    (volume.kind == Kind::Policies).then(|| in_force.before(&volume.name)).flatten()
+}
+
+/// Has the libraries read again with the file that is in its place, and leaves it there or takes it back. Other policies stay as
 /// they are in force, also where their files say something else since a step back.
 async fn try_out(app: &App, swap: Swap, replacement: &Replacement) -> Result<Response, Problem> {
     let Replacement { volume, there, new, .. } = replacement;
-    let but = (volume.kind == Kind::Policies).then(|| (volume.name.clone(), new.text.clone()));
+    let is_policy = volume.kind == Kind::Policies;
+    let but = is_policy.then(|| (volume.name.clone(), new.text.clone()));
+    let in_force = app.in_force.now().get(&volume.name).cloned();
     let kept = KeptPolicies::new(&app.in_force, but);
     let Reloaded { policies, needs_restart } = match read_again(app, kept).await {
         Ok(reloaded) => reloaded,
@@ -234,7 +243,8 @@ async fn try_out(app: &App, swap: Swap, replacement: &Replacement) -> Result<Res
     };
     // It is in force, whatever becomes of the one before.
     audit(app, replacement, "library_replaced").await;
-    let kept = blocking(move || swap.keep()).await?;
+    let kept = blocking(move || swap.keep(if is_policy { Before::InForce(in_force.as_deref()) } else { Before::File }))
+        .await?;
     let version = Some(new.version.to_string());
     let (policies, needs_restart) = (Some(policies), Some(needs_restart));
     let mut answer = LibraryDone { version, policies, needs_restart, ..LibraryDone::default() };
@@ -256,20 +266,24 @@ async fn audit(app: &App, Replacement { who, volume, there, new }: &Replacement,
     store.audited(kind, who, "", what).await;
 }
 
-/// What the version before the one at `path` says.
-async fn previous_of(path: &std::path::Path) -> Result<String, Problem> {
+/// What the version before the one at `path` says: of a policy the one that was in force before, whatever its file said.
+async fn previous_of(app: &App, volume: &Volume, path: &std::path::Path) -> Result<String, Problem> {
+    if let Some(before) = in_force_before(&app.in_force, volume) {
+        return Ok(before);
+    }
     let path = path.to_owned();
     let previous = blocking(move || Swap::previous(&path).map(|previous| read_text(&previous)).transpose());
     let previous = previous.await?.map_err(broken)?;
     previous.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "there is no version before it"))
 }
 
-fn listed(libraries: &Libraries, kind: Kind) -> Result<Vec<Listed>, Fault> {
+fn listed(libraries: &Libraries, kind: Kind, in_force: &InForce) -> Result<Vec<Listed>, Fault> {
     let mut all = Vec::new();
     for volume in libraries.volumes(kind)? {
         let Some(text) = libraries.read(&volume)? else { continue };
-        let previous = volume.path.as_deref().and_then(Swap::previous);
-        let previous = previous.map(|previous| read_text(&previous)).transpose()?.map(Text::new);
+        let before = in_force_before(in_force, &volume);
+        let kept = || volume.path.as_deref().and_then(Swap::previous).map(|kept| read_text(&kept)).transpose();
+        let previous = before.map_or_else(kept, |before| Ok(Some(before)))?.map(Text::new);
         all.push(Listed {
             kind: kind.name(),
             name: volume.name,

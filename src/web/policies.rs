@@ -3,7 +3,7 @@
 //! Their files are one of the libraries: listed, read, checked and replaced there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -26,35 +26,66 @@ pub(super) type Texts = BTreeMap<String, String>;
 /// What is in force, and what a step back leads to.
 #[derive(Debug, Default)]
 pub(super) struct InForce {
-    texts: Mutex<(Arc<Texts>, Option<Arc<Texts>>)>,
+    state: Mutex<Course>,
     /// One draft at a time is tried on calls.
     pub(super) trial: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// Of all files together, and of each by itself.
+#[derive(Debug, Default)]
+struct Course {
+    now: Arc<Texts>,
+    before: Option<Arc<Texts>>,
+    /// What was in force of each file before what is, since the start.
+    each_before: Texts,
+}
+
+impl Course {
+    /// These are in force from now on; those that were.
+    fn exchange(&mut self, texts: Arc<Texts>) -> Arc<Texts> {
+        let before = std::mem::replace(&mut self.now, texts);
+        let changed = before.iter().filter(|(name, text)| self.now.get(*name) != Some(*text));
+        self.each_before.extend(changed.map(|(name, text)| (name.clone(), text.clone())));
+        // Names that are in force no more are remembered for one change.
+        self.each_before.retain(|name, _| self.now.contains_key(name) || before.contains_key(name));
+        before
+    }
 }
 
 impl InForce {
     /// These are, and there is nothing to go back to.
     pub(super) fn new(texts: Texts) -> Self {
-        Self { texts: Mutex::new((Arc::new(texts), None)), ..Self::default() }
+        let state = Course { now: Arc::new(texts), ..Course::default() };
+        Self { state: Mutex::new(state), ..Self::default() }
     }
 
     /// A configuration was taken up: these are in force from now on.
     pub(super) fn took(&self, texts: Texts) {
-        let mut state = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = std::mem::replace(&mut state.0, Arc::new(texts));
-        state.1 = Some(before);
+        let mut state = self.state();
+        let before = state.exchange(Arc::new(texts));
+        state.before = Some(before);
     }
 
     /// Those before are, and a step back leads to those that were.
     pub(super) fn went_back(&self) {
-        let mut state = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(before) = state.1.take() {
-            state.1 = Some(std::mem::replace(&mut state.0, before));
+        let mut state = self.state();
+        if let Some(before) = state.before.take() {
+            state.before = Some(state.exchange(before));
         }
     }
 
     /// Those in force.
     pub(super) fn now(&self) -> Arc<Texts> {
-        Arc::clone(&self.texts.lock().unwrap_or_else(PoisonError::into_inner).0)
+        Arc::clone(&self.state().now)
+    }
+
+    /// What was in force of a file before what is, as far as that was since the start.
+    pub(super) fn before(&self, name: &str) -> Option<String> {
+        self.state().each_before.get(name).cloned()
+    }
+
+    fn state(&self) -> MutexGuard<'_, Course> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -148,4 +179,23 @@ pub(super) async fn back(State(app): State<App>) -> Result<Response, Problem> {
 
 fn label(text: &str) -> Option<String> {
     Policy::parse(text).ok().map(|policy| policy.label())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_goes_back_to_what_was_in_force_of_it_before() {
+        let texts = |all: &[(&str, &str)]| all.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect();
+        let in_force = InForce::new(texts(&[("own", "1"), ("other", "a")]));
+        assert_eq!(in_force.before("own"), None);
+        in_force.took(texts(&[("own", "2"), ("other", "a")]));
+        in_force.took(texts(&[("own", "2"), ("other", "b")]));
+        assert_eq!((in_force.before("own").as_deref(), in_force.before("other").as_deref()), (Some("1"), Some("a")));
+        in_force.went_back();
+        assert_eq!((in_force.before("own").as_deref(), in_force.before("other").as_deref()), (Some("1"), Some("b")));
+        in_force.took(texts(&[("other", "b")]));
+        assert_eq!((in_force.now().get("own"), in_force.before("own").as_deref()), (None, Some("2")));
+    }
 }

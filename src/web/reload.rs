@@ -35,6 +35,8 @@ pub struct Reloaded {
 /// `POST /v1/reload`.
 pub(super) async fn reload(State(app): State<App>) -> Result<Json<Reloaded>, Problem> {
     let (waits, outcome) = oneshot::channel();
+    // Not in the midst of a replacement, whose file may be taken back.
+    let _alone = app.replacing.try_lock().map_err(|_| unavailable("the configuration is being read already"))?;
     let asked = ReloadAsked { waits, policies: None };
     app.reloads.try_send(asked).map_err(|_| unavailable("the configuration is being read already"))?;
     outcome_of(outcome).await.map(Json)

@@ -69,18 +69,19 @@ fn answers_are_suggested_and_files_replaced_under_a_chat() {
     brought_back(&stage);
     found_out(&stage);
     one_policy_alone(&stage, name);
+    edits_wait(&stage, name);
     // It stays with the chat, and goes with the person.
     let events = stage.api(&chat)["events"].to_string();
     assert!(events.contains("answers_suggested") && events.contains("马上到账"), "{events}");
     assert_eq!(stage.ask("POST", &format!("{chat}/end"), &Value::Null).0, 202);
     stage.until("the end", |what| matches!(what, What::CallEnded { .. }));
 
-    // Who replaced what is on record: five times the knowledge, three times a policy, and a new file.
+    // Who replaced what is on record: five times the knowledge, six times a policy, and a new file.
     stage.server.kill();
     let config = folder(name).join("config/calmline.toml");
     let listed = Command::new(PROGRAM).args(["audit", "list", "--config"]).arg(config).output().expect("the program");
     let trail = String::from_utf8_lossy(&listed.stdout);
-    assert_eq!(trail.matches("library_replaced").count(), 9, "{trail}");
+    assert_eq!(trail.matches("library_replaced").count(), 12, "{trail}");
 }
 
 /// Another text is checked, refused where it is wrong or goes by another version, and taken.
@@ -162,6 +163,30 @@ fn one_policy_alone(stage: &Stage, name: &str) {
     // Who asks for all of them gets all of them.
     let reloaded = stage.ask("POST", "/v1/reload", &Value::Null).1;
     assert_eq!(reloaded["policies"], json!(["other@2", "own@2"]));
+}
+
+/// Edits that nobody has put in force: of a policy, it is not what one goes back to, and the configuration's own, whatever it
+/// says, has nothing to do with a library.
+fn edits_wait(stage: &Stage, name: &str) {
+    let own = "/v1/libraries/policies/own";
+    let version = |number: u32| POLICY.replace("version = 1", &format!("version = {number}"));
+    let in_force = || stage.api("/v1/policies/own")["label"].clone();
+    assert_eq!(in_force(), "own@2");
+    write(name, "config/own/own.toml", &version(8));
+    let configuration = folder(name).join("config/calmline.toml");
+    let good = std::fs::read_to_string(&configuration).expect("a file");
+    std::fs::write(&configuration, "half of a cha").expect("a file");
+    let (status, _, answer) = send(stage, "PUT", own, "If-Match: *\r\n", &version(9));
+    assert_eq!((status, in_force()), (200, json!("own@9")), "{answer}");
+    for label in ["own@2", "own@9"] {
+        let (status, _, answer) = send(stage, "POST", &format!("{own}/back"), "", "");
+        assert_eq!((status, in_force()), (200, json!(label)), "{answer}");
+    }
+    let edited = std::fs::read_to_string(folder(name).join("config/own/.own.toml.edited")).expect("the edit");
+    assert_eq!(edited, version(8), "nobody's work is lost");
+    assert_eq!(stage.ask("POST", "/v1/reload", &Value::Null).0, 422, "who asks for all of it gets all of it");
+    std::fs::write(&configuration, good).expect("a file");
+    assert_eq!(stage.ask("POST", "/v1/reload", &Value::Null).0, 200);
 }
 
 /// Paths that lead elsewhere lead nowhere, and what comes with the program stays.

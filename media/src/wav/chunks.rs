@@ -53,7 +53,22 @@ pub(super) fn look(mut source: impl Read + Seek) -> Result<Shape, WavError> {
     let length = u64::from(reader.duration());
     // It leaves its source where the audio begins.
     let there = rest(&mut source)? / u64::from(form.frame_octets).max(1);
+    check_first(source, spec.sample_format)?;
     Ok(Shape { rate_hz: spec.sample_rate, channels: spec.channels, frames: length.min(there) })
+}
+
+/// Reads the first sample, if there is one: `hound` takes heads whose samples it does not read, e.g. 8 bits in two octets.
+fn check_first(mut source: impl Read + Seek, kind: hound::SampleFormat) -> Result<(), WavError> {
+    source.seek(SeekFrom::Start(0))?;
+    let mut reader = hound::WavReader::new(source)?;
+    let first = match kind {
+        hound::SampleFormat::Float => reader.samples::<f32>().next().map(|sample| sample.map(drop)),
+        hound::SampleFormat::Int => reader.samples::<i32>().next().map(|sample| sample.map(drop)),
+    };
+    match first {
+        Some(Err(error)) if !matches!(error, hound::Error::IoError(_)) => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Octets from here to the end; stays where it is.

@@ -126,8 +126,7 @@ fn read_event(section: &mut Section<'_>, events: &mut Vec<(Duration, Event)>) {
     let times = section.read("interruptions", "a whole number from 1 to 100", whole(1..=100));
     let times = times.and_then(|times| u32::try_from(times).ok());
     events.extend(times.map(|times| (at, Event::Interrupted { times })));
-    let spoke = section.read("other_spoke", "true", |value| value.as_bool().filter(|spoke| *spoke));
-    events.extend(spoke.map(|_| (at, Event::OtherSpoke)));
+    read_other(section, at, events);
     let mos = section.read("mos", "a number from 1 to 5", number(1.0..=5.0)).map(|mos| mos as f32);
     let loss = section.read("loss", "a number from 0 to 1", number(0.0..=1.0)).map(|loss| loss as f32);
     if mos.is_some() || loss.is_some() {
@@ -172,6 +171,17 @@ fn read_mood(section: &mut Section<'_>, at: Duration, events: &mut Vec<(Duration
         };
         (at + step * STEP, event)
     }));
+}
+
+/// The other side speaks: at one moment, or for some seconds, heard every half second.
+fn read_other(section: &mut Section<'_>, at: Duration, events: &mut Vec<(Duration, Event)>) {
+    let seconds = section.read("other_spoke", "true, or for how many seconds, 0-600", |value| {
+        if value.as_bool() == Some(true) { Some(0.0) } else { number(0.0..=600.0)(value) }
+    });
+    // As of moods: too many need not all be there.
+    let Some(seconds) = seconds.filter(|_| events.len() <= EVENTS_MAX) else { return };
+    let steps = (seconds / STEP.as_secs_f64()) as u32;
+    events.extend((0..=steps).map(|step| (at + step * STEP, Event::OtherSpoke)));
 }
 
 /// Whether a run gets the mood: spread as evenly as can be, by multiples of the golden ratio.

@@ -1,4 +1,5 @@
-//! Ten thousand interactions at a time through one engine, in simulated time: all are decided about, and nothing stays of them.
+//! Thousands of interactions at a time through one engine, in simulated time: all are decided about, by the policies that they
+//! began with, and nothing stays of them.
 
 #[path = "../shipped/mod.rs"]
 mod shipped;
@@ -6,7 +7,7 @@ mod shipped;
 use std::sync::Arc;
 use std::time::Duration;
 
-use routing::{CallKey, Emotion, Engine, Event, Fact, Level, Opening};
+use routing::{CallKey, Emotion, Engine, Event, Fact, Level, Opening, Policy};
 
 const CALLS: u64 = 10_000;
 const STEP: Duration = Duration::from_millis(500);
@@ -48,6 +49,42 @@ fn ten_thousand_interactions_at_a_time_are_all_decided_about_and_leave_nothing()
         assert_eq!(engine.service(CallKey(key)), None);
     }
     assert_eq!(engine.deadline(), None, "nothing is left of them");
+}
+
+/// Policies that are exchanged twice a second while two thousand interactions go on, come and go: each is decided about by
+/// those that it began with, and by no others.
+#[test]
+fn policies_exchanged_under_load_count_for_those_who_come_after() {
+    const CROWD: u64 = 2_000;
+    let shipped = shipped::policies();
+    let of_version = |version: u64| -> Arc<[Policy]> {
+        shipped.iter().map(|policy| Policy { version: version as u32, ..policy.clone() }).collect()
+    };
+    let opening = Opening { scenario: "ecommerce-returns".to_owned(), ..Opening::default() };
+    let mut engine = Engine::with_limit(Vec::new(), CROWD as usize);
+    let mut out = Vec::new();
+    // The version that each key's interaction began with; a key is taken anew when its interaction has ended.
+    let mut began = vec![0; CROWD as usize];
+    let mut decided = 0;
+    for step in 1..=STEPS {
+        let (now, policies) = (STEP * step as u32, of_version(step));
+        for key in (0..CROWD).filter(|key| step == 1 || (step + key) % 10 == 0) {
+            engine.forget(CallKey(key));
+            engine.start(now, CallKey(key), &opening, Arc::clone(&policies));
+            began[key as usize] = step;
+        }
+        engine.tick(now, &mut out);
+        for key in 0..CROWD {
+            engine.handle(now, CallKey(key), &event(step, key), &mut out);
+        }
+        for decision in out.drain(..) {
+            let own = format!("ecommerce@{}", began[decision.call.0 as usize]);
+            assert_eq!(decision.policy, own, "{decision:?} at {step}");
+            decided += 1;
+        }
+    }
+    assert_eq!(engine.calls_unfollowed(), 0);
+    assert!(decided > CROWD, "{decided} decisions");
 }
 
 /// What happens to a call in one half second: each is furious for a while of its own, and says and does more than that.
