@@ -16,6 +16,7 @@ mod plates;
 mod scene;
 #[cfg(test)]
 mod tests;
+mod things;
 
 use std::collections::BTreeSet;
 use std::ops::Range;

@@ -6,6 +6,7 @@ use super::checks;
 use super::class::Class;
 use super::lists::Cue;
 use super::scene::{Find, Scene};
+use super::things;
 use crate::numbers::run::{Digit, Run, joins};
 use crate::numbers::value::numeral;
 
@@ -211,6 +212,10 @@ impl Sweep<'_, '_> {
     fn is_growing(&self, run: &Run) -> bool {
         let is_named = self.announced.is_some_and(|(cue, left)| cue == Cue::Reference && left + REACH_NAMED >= REACH);
         if !self.scene.is_end(run.tokens.end) || is_named || self.is_quantity(run) || is_counting(run) {
+            return false;
+        }
+        let is_unannounced = matches!(self.cue(), None | Some(Cue::Reference));
+        if is_unannounced && (things::is_year(self.scene, run) || things::names_a_thing(self.scene, run)) {
             return false;
         }
         let sure = run.digits.iter().filter(|digit| digit.sure).count();

@@ -325,15 +325,14 @@ mod tests {
     /// Keeps the rules as good as they were measured to be: docs/SECURITY.md.
     #[test]
     fn recall_and_over_masking_hold() {
-        // Years that end a sentence are masked as any number there is: one of the fresh templates has them.
-        for (part, over_masking_max) in [(Part::Seen, 0.01), (Part::HeldOut, 0.01), (Part::Fresh, 0.018)] {
+        for part in [Part::Seen, Part::HeldOut, Part::Fresh] {
             let masker = Masker::new(Arc::new(MaskingLists::built_in()), Class::usual());
             let mut tally = MaskingTally::default();
             for sentence in sentences(1, 2_400, part) {
                 tally.add(&sentence, masker.clone());
             }
             let figures = tally.figures();
-            assert!(figures.recall >= 0.995 && figures.over_masking <= over_masking_max, "{part:?}: {figures:?}");
+            assert!(figures.recall >= 0.995 && figures.over_masking <= 0.01, "{part:?}: {figures:?}");
         }
     }
 }

@@ -132,6 +132,31 @@ fn quantities_are_none() {
 }
 
 #[test]
+fn years_and_names_of_things_at_the_end_are_none() {
+    for text in [
+        "we bought 14 of them in 2021",
+        "i have been with you since 1998",
+        "我从2019",
+        "这台机器是二零一八",
+        "我第一次买东西是在一九九八",
+        "我坐的是G1234",
+        "they put me on flight MU5107",
+        "空调坏的是B-1203",
+    ] {
+        check(text, text);
+    }
+    // What may be the beginning or the end of somebody's number is masked all the same.
+    check("你打1998", "你打[号码]");
+    check("2021", "[number]");
+    check("电话是2021", "电话是[电话]");
+    check("我的电话 138，中间是2021", "我的电话 [电话]，中间是[电话]");
+    let mut masker = masker();
+    masker.finished("你记一下 138");
+    assert_eq!(masker.finished("还有 2021").text, "还有 [号码]");
+    check("护照 E12345678", "护照 E[号码]");
+}
+
+#[test]
 fn what_grows_is_masked() {
     let mut masker = masker();
     let said: Vec<String> =
