@@ -18,6 +18,7 @@ mod consent;
 mod console;
 mod deliveries;
 mod events;
+mod exports;
 mod facts;
 mod forks;
 mod health;

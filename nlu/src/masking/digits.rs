@@ -190,7 +190,7 @@ impl Sweep<'_, '_> {
     fn kind_alone(&self, run: &Run, own: &[u8], ends_in_x: bool) -> Option<Class> {
         let is_reference = self.cue() == Some(Cue::Reference);
         let has_letters = run.tokens.start.checked_sub(1).is_some_and(|before| self.scene.word(before).is_some());
-        if is_reference && has_letters {
+        if (is_reference && has_letters) || things::is_service_line_abroad(run) {
             return None;
         }
         if checks::is_mobile(own) || checks::is_mobile_abroad(own) {
@@ -211,15 +211,16 @@ impl Sweep<'_, '_> {
     /// Whether digits at the end may go on in what is said next.
     fn is_growing(&self, run: &Run) -> bool {
         let is_named = self.announced.is_some_and(|(cue, left)| cue == Cue::Reference && left + REACH_NAMED >= REACH);
-        if !self.scene.is_end(run.tokens.end) || is_named || self.is_quantity(run) || is_counting(run) {
+        let is_announced = self.cue().and_then(class_of_cue).is_some();
+        let is_thing = is_named || self.is_quantity(run) || (is_counting(run) && !is_announced);
+        if !self.scene.is_end(run.tokens.end) || is_thing || things::is_last_four(self.scene, run) {
             return false;
         }
         let is_unannounced = matches!(self.cue(), None | Some(Cue::Reference));
-        if is_unannounced && (things::is_year(self.scene, run) || things::names_a_thing(self.scene, run)) {
+        if is_unannounced && things::is_no_beginning(self.scene, run) {
             return false;
         }
         let sure = run.digits.iter().filter(|digit| digit.sure).count();
-        let is_announced = self.cue().and_then(class_of_cue).is_some();
         sure >= GROWING_MIN || (is_announced && sure >= GROWING_MIN_ANNOUNCED && !run.has_numeral)
     }
 

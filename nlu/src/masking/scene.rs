@@ -73,6 +73,11 @@ impl<'a> Scene<'a> {
         self.text[self.tokens[at].bytes.start..].starts_with(char::is_uppercase)
     }
 
+    /// A token as it is written.
+    pub(super) fn text_of(&self, at: usize) -> &str {
+        &self.text[self.tokens[at].bytes.clone()]
+    }
+
     pub(super) fn mark(&self, at: usize) -> Option<char> {
         self.tokens.get(at).and_then(Token::mark)
     }

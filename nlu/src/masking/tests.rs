@@ -142,6 +142,18 @@ fn years_and_names_of_things_at_the_end_are_none() {
         "我坐的是G1234",
         "they put me on flight MU5107",
         "空调坏的是B-1203",
+        "i was booked on AF 948",
+        "客服让我拨95533",
+        "i already called 311",
+        "客服让我打400-700-1234",
+        "i already called 1-800-555-0142",
+        "the score is 64 to 92",
+        "the warranty runs to 2018",
+        "the last time it worked was 1994",
+        "he came at seven thirty",
+        "call me before 7:30",
+        "the card ending in 8297",
+        "尾号是8297",
     ] {
         check(text, text);
     }
@@ -149,7 +161,7 @@ fn years_and_names_of_things_at_the_end_are_none() {
     check("你打1998", "你打[号码]");
     check("2021", "[number]");
     check("电话是2021", "电话是[电话]");
-    check("我的电话 138，中间是2021", "我的电话 [电话]，中间是[电话]");
+    check("你记一下 138，还有2021", "你记一下 138，还有[号码]");
     let mut masker = masker();
     masker.finished("你记一下 138");
     assert_eq!(masker.finished("还有 2021").text, "还有 [号码]");
