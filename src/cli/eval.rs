@@ -116,6 +116,9 @@ pub struct EvalMaskingArgs {
     /// Takes others again, with names and ways of saying of their own, some of it in turns with the other party.
     #[arg(long)]
     pub blind: bool,
+    /// Takes others of that kind, written when the figures of those were known.
+    #[arg(long)]
+    pub unseen: bool,
     /// Looks at every partial result, too: how much is seen of a secret while it is said.
     #[arg(long)]
     pub growing: bool,

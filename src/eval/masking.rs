@@ -37,11 +37,12 @@ pub fn run(args: &EvalMaskingArgs) -> Result<(), Failure> {
     let (data, all) = match &args.data {
         Some(path) => (path.display().to_string(), read(path)?),
         None => {
-            let (part, name) = match (args.held_out, args.fresh, args.blind) {
-                (_, _, true) => (Part::Blind, "blind"),
-                (_, true, false) => (Part::Fresh, "fresh"),
-                (true, false, false) => (Part::HeldOut, "held out"),
-                (false, false, false) => (Part::Seen, "seen"),
+            let (part, name) = match (args.held_out, args.fresh, args.blind, args.unseen) {
+                (.., true) => (Part::Unseen, "unseen"),
+                (_, _, true, false) => (Part::Blind, "blind"),
+                (_, true, false, false) => (Part::Fresh, "fresh"),
+                (true, false, false, false) => (Part::HeldOut, "held out"),
+                (false, false, false, false) => (Part::Seen, "seen"),
             };
             let count = args.sentences.min(SENTENCES_MAX);
             (format!("recipe, templates {name}, seed {}", args.seed), sentences(args.seed, count, part))

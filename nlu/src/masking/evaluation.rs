@@ -311,7 +311,9 @@ mod tests {
 
     #[test]
     fn every_blind_template_is_filled() {
-        assert_eq!(sentences(3, 400, Part::Blind).len(), 400);
+        for part in [Part::Blind, Part::Unseen] {
+            assert_eq!(sentences(3, 400, part).len(), 400);
+        }
     }
 
     #[test]

@@ -16,9 +16,8 @@ const OF_TIME: [&str; 6] = ["time", "year", "years", "when", "since", "ago"];
 /// Before a service's number.
 const BEFORE_SERVICES: [&str; 8] = ["call", "called", "calling", "dial", "dialed", "dialled", "ring", "rang"];
 /// What the last four digits of something follow.
-const LAST_FOUR: [&str; 10] = [
-    "尾号", "尾数", "末四位", "后四位", "最后四位", "ending in", "ending with", "ends in", "ends with", "last four",
-];
+const LAST_FOUR: [&str; 10] =
+    ["尾号", "尾数", "末四位", "后四位", "最后四位", "ending in", "ending with", "ends in", "ends with", "last four"];
 /// The most tokens of a clause that are looked at.
 const CLAUSE_MAX: usize = 60;
 const BEFORE_YEARS_HAN: &str = "在从自于到至前后年";
@@ -42,7 +41,8 @@ pub(super) fn is_no_beginning(scene: &Scene<'_>, run: &Run) -> bool {
 /// are years where a word for times stands before them, since mobile numbers begin so, too.
 fn is_year(scene: &Scene<'_>, run: &Run) -> bool {
     let values: Vec<u8> = run.digits.iter().map(|digit| digit.value).collect();
-    let is_together = run.digits.iter().all(|digit| digit.sure) && run.digits[1..].iter().all(|digit| !is_apart(scene, digit));
+    let is_together =
+        run.digits.iter().all(|digit| digit.sure) && run.digits[1..].iter().all(|digit| !is_apart(scene, digit));
     let century = match values[..] {
         [2, 0, _, _] => 20,
         [1, 9, _, _] => 19,

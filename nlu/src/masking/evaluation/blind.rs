@@ -9,13 +9,16 @@ use crate::masking::Class;
 const PAUSE: &str = super::PAUSE;
 
 /// What fills a slot, and of which kind it is when it is secret.
-pub(super) fn value(slot: &str, is_mandarin: bool, random: &mut Random) -> (Option<Class>, String) {
+pub(super) fn value(slot: &str, is_mandarin: bool, names: &Names, random: &mut Random) -> (Option<Class>, String) {
     let class = |class, text| (Some(class), text);
     match slot {
-        "name" => class(Class::Name, if is_mandarin { mandarin_name(random) } else { english_name(random) }),
-        "surname" => {
-            class(Class::Name, random.one_of(if is_mandarin { SURNAMES } else { ENGLISH_SURNAMES }).to_owned())
+        "name" => {
+            class(Class::Name, if is_mandarin { mandarin_name(names, random) } else { english_name(names, random) })
         }
+        "surname" => class(
+            Class::Name,
+            random.one_of(if is_mandarin { names.surnames } else { names.english_surnames }).to_owned(),
+        ),
         "phone" if is_mandarin => {
             let digits = mobile(random);
             class(Class::Phone, said(&digits, &[3, 4, 4], true, random))
@@ -209,15 +212,15 @@ fn split(digits: &str, groups: &[usize], echoes: &[&str], is_mandarin: bool, ran
     line
 }
 
-fn mandarin_name(random: &mut Random) -> String {
+fn mandarin_name(names: &Names, random: &mut Random) -> String {
     match random.below(6) {
-        0 => random.one_of(UNUSUAL).to_owned(),
-        _ => format!("{}{}", random.one_of(SURNAMES), random.one_of(GIVEN)),
+        0 => random.one_of(names.unusual).to_owned(),
+        _ => format!("{}{}", random.one_of(names.surnames), random.one_of(names.given)),
     }
 }
 
-fn english_name(random: &mut Random) -> String {
-    let name = format!("{} {}", random.one_of(ENGLISH_GIVEN), random.one_of(ENGLISH_SURNAMES));
+fn english_name(names: &Names, random: &mut Random) -> String {
+    let name = format!("{} {}", random.one_of(names.english_given), random.one_of(names.english_surnames));
     match random.below(3) {
         0 => name.to_lowercase(),
         _ => name,
@@ -364,8 +367,29 @@ const ECHOES: [&str; 4] = ["嗯", "好的", "您继续", "嗯嗯，然后呢"];
 const ENGLISH_ECHOES: [&str; 4] = ["okay", "yes", "go on", "and then"];
 const ALIKE: [&str; 10] = ["玲/领", "药/摇", "耳/尔", "散/衫", "寺/似", "舞/吴", "路/刘", "其/齐", "爸/拔", "久/旧"];
 const ENGLISH_ALIKE: [&str; 10] = ["oh", "won", "to/too", "three", "for", "five", "sex", "seven", "ate", "nine"];
-const SURNAMES: &str = "张/王/刘/黄/何/罗/赖/温/施/柳/甘/齐/倪/阮/柯/章/凌/骆/游/莫/翁/费/岑/耿/焦/褚/蒲/佘/缪/危/臧/上官/令狐/慕容/端木/司徒";
-const GIVEN: &str = "玉梅/建平/子墨/若彤/一鸣/文静/少华/春燕/国栋/梓萱/景行/知夏/慕白/锦程/念慈/维钧/书瑶/沐宸/可馨/立群/凤英/长贵/琪/岩/薇/旭/岚/铮/翀/喆";
-const UNUSUAL: &str = "欧阳震华/阿依古丽/邝美云/苗圃/多吉/盖聂平/亓亮/查良镛/尔冬升/古天乐/乌兰/蔚来军";
-const ENGLISH_GIVEN: &str = "Ngozi/Tomasz/Eilidh/Thandiwe/Bjorn/Rosalind/Imran/Xochitl/Cedric/Maribel/Deepika/Jürgen/Zuzana/Kwame/Beatrix/Rohan/Fergus/Leilani/Stefan/Adaeze";
-const ENGLISH_SURNAMES: &str = "Adeyemi/Wojcik/MacLeod/Nkosi/Sorensen/Ramaswamy/Pemberton/De Luca/Van Dijk/Muñoz/Haddad/Thornbury/Yamada/Oyelaran/Castellanos/Featherstone/Bhatt/Novak/Lockwood/Tanner";
+
+/// The names of a set.
+#[derive(Debug)]
+pub(super) struct Names {
+    surnames: &'static str,
+    given: &'static str,
+    /// Whole ones.
+    unusual: &'static str,
+    english_given: &'static str,
+    english_surnames: &'static str,
+}
+
+pub(super) const BLIND: Names = Names {
+    surnames: "张/王/刘/黄/何/罗/赖/温/施/柳/甘/齐/倪/阮/柯/章/凌/骆/游/莫/翁/费/岑/耿/焦/褚/蒲/佘/缪/危/臧/上官/令狐/慕容/端木/司徒",
+    given: "玉梅/建平/子墨/若彤/一鸣/文静/少华/春燕/国栋/梓萱/景行/知夏/慕白/锦程/念慈/维钧/书瑶/沐宸/可馨/立群/凤英/长贵/琪/岩/薇/旭/岚/铮/翀/喆",
+    unusual: "欧阳震华/阿依古丽/邝美云/苗圃/多吉/盖聂平/亓亮/查良镛/尔冬升/古天乐/乌兰/蔚来军",
+    english_given: "Ngozi/Tomasz/Eilidh/Thandiwe/Bjorn/Rosalind/Imran/Xochitl/Cedric/Maribel/Deepika/Jürgen/Zuzana/Kwame/Beatrix/Rohan/Fergus/Leilani/Stefan/Adaeze",
+    english_surnames: "Adeyemi/Wojcik/MacLeod/Nkosi/Sorensen/Ramaswamy/Pemberton/De Luca/Van Dijk/Muñoz/Haddad/Thornbury/Yamada/Oyelaran/Castellanos/Featherstone/Bhatt/Novak/Lockwood/Tanner",
+};
+pub(super) const UNSEEN: Names = Names {
+    surnames: "何/程/蓝/宁/屠/连/安/蒙/解/艾/牟/简/甄/卓/桑/裘/蔺/窦/阎/巩/仇/鲍/单/古/涂/向/覃/呼延/赫连/百里/钟离",
+    given: "晓梅/卫东/思远/语嫣/振华/秋菊/小龙/雨薇/天宇/美玲/长江/雅琴/子豪/婧/钊/妍/皓/昕/懿/玥/明哲/清扬/望舒/博文/爱国/桂芝/铁柱/婉清/致远/星河",
+    unusual: "努尔江/索朗/慕容雪/东方既白/花满楼/牛得草/黑大春/雷蕾/梅葆玖/古力扎",
+    english_given: "Oluwaseun/Katarzyna/Aoibhinn/Lindiwe/Torsten/Philippa/Farid/Itzel/Basil/Consuelo/Shreya/Günther/Milica/Yaw/Clementine/Kiran/Alasdair/Keahi/Bogdan/Chinwe",
+    english_surnames: "Balogun/Kaminski/MacGregor/Dlamini/Eriksen/Venkatesan/Hawthorne/Di Marco/Van den Berg/Núñez/Khoury/Winterbourne/Ishikawa/Adebayo/Villanueva/Butterworth/Chatterjee/Dvorak/Blackwood/Cooper",
+};

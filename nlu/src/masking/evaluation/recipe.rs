@@ -15,6 +15,8 @@ pub enum Part {
     Fresh,
     /// Others that were held out, with names and ways of saying of their own; parts of it are said in turns.
     Blind,
+    /// Others again, written when the figures of those were known.
+    Unseen,
 }
 
 /// The templates of one language: with secrets, and without.
@@ -66,6 +68,18 @@ const BLIND: [Templates; 2] = [
         harmless: include_str!("blind-harmless.en.txt"),
     },
 ];
+const UNSEEN: [Templates; 2] = [
+    Templates {
+        is_mandarin: true,
+        secret: include_str!("unseen.zh.txt"),
+        harmless: include_str!("unseen-harmless.zh.txt"),
+    },
+    Templates {
+        is_mandarin: false,
+        secret: include_str!("unseen.en.txt"),
+        harmless: include_str!("unseen-harmless.en.txt"),
+    },
+];
 
 /// So many sentences, half of them without a secret, three of five in Mandarin; the same ones for the same seed.
 ///
@@ -78,6 +92,7 @@ pub fn sentences(seed: u64, count: usize, part: Part) -> Vec<Sentence> {
         Part::HeldOut => &HELD_OUT,
         Part::Fresh => &FRESH,
         Part::Blind => &BLIND,
+        Part::Unseen => &UNSEEN,
     };
     let mut used = [0; 4];
     (0..count)
@@ -104,7 +119,8 @@ fn fill(template: &str, part: Part, is_mandarin: bool, random: &mut Random) -> S
         let (slot, after) = after.split_once('}').expect("a slot is closed");
         line.push_str(before);
         let (class, text) = match part {
-            Part::Blind => blind::value(slot, is_mandarin, random),
+            Part::Blind => blind::value(slot, is_mandarin, &blind::BLIND, random),
+            Part::Unseen => blind::value(slot, is_mandarin, &blind::UNSEEN, random),
             Part::Seen | Part::HeldOut | Part::Fresh => values::value(slot, is_mandarin, random),
         };
         match class {
