@@ -190,7 +190,7 @@ impl Sweep<'_, '_> {
     fn kind_alone(&self, run: &Run, own: &[u8], ends_in_x: bool) -> Option<Class> {
         let is_reference = self.cue() == Some(Cue::Reference);
         let has_letters = run.tokens.start.checked_sub(1).is_some_and(|before| self.scene.word(before).is_some());
-        if (is_reference && has_letters) || things::is_service_line_abroad(run) {
+        if is_reference && has_letters {
             return None;
         }
         if checks::is_mobile(own) || checks::is_mobile_abroad(own) {

@@ -21,7 +21,8 @@ pub(super) fn find(scene: &Scene<'_>, asked: Option<usize>, out: &mut Vec<Find>)
         let name = match cue {
             Cue::Introduces => introduced(scene, tokens.clone()),
             // One character is a weak sign: only a name of three is believed.
-            Cue::Mentions => mentioned(scene, tokens).filter(|name| tokens.len() > 1 || name.len() > 2),
+            Cue::Mentions => before_title(scene, scene.skip_spaces(tokens.end))
+                .or_else(|| mentioned(scene, tokens).filter(|name| tokens.len() > 1 || name.len() > 2)),
             _ => None,
         };
         out.extend(name.map(|tokens| Find { tokens, class: Class::Name }));
@@ -120,11 +121,12 @@ fn mentioned(scene: &Scene<'_>, cue: &Range<usize>) -> Option<Range<usize>> {
     if scene.word(at).is_some() {
         return english_mentioned(scene, at);
     }
-    han_full_name(scene, at).or_else(|| before_title(scene, at)).or_else(|| {
-        // Whatever goes on behind it: a surname with two usual characters is a name behind a word of some length.
-        let end = whole_name(scene, at, false)?;
-        let is_long = cue.len() > 1 && end - at > surname_length(scene, at) + 1;
-        (is_long && !is_no_name(scene, at) && !is_usual(scene, at..end)).then_some(at..end)
+    han_full_name(scene, at).or_else(|| {
+        // Whatever goes on behind it: a surname with a usual character and any other is a name behind a word of some length.
+        let family_end = at + surname_length(scene, at);
+        let is_whole = family_end > at && is_given(scene, family_end) && may_be_given(scene, family_end + 1);
+        let name = at..family_end + 2;
+        (cue.len() > 1 && is_whole && !is_no_name(scene, at) && !is_usual(scene, name.clone())).then_some(name)
     })
 }
 
@@ -319,6 +321,9 @@ fn english_mentioned(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
             .filter(|word| word.len() > 2 && !scene.lists.no_names.contains(*word) && !AMBIGUOUS.contains(word))
     };
     let given = may_be_name(from)?;
+    if let Some(name) = before_speaking(scene, from) {
+        return Some(name);
+    }
     let next = scene.skip_spaces(from + 1);
     let surname = scene.word(next).filter(|word| word.len() > 2 && !scene.lists.no_names.contains(*word));
     let is_usual = scene.lists.given.contains(given)
@@ -331,6 +336,20 @@ fn english_mentioned(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
         is_listed || scene.is_capital(from) == scene.is_capital(next) && ends
     });
     is_usual.then(|| from..if goes_on { next + 1 } else { from + 1 })
+}
+
+/// Two or three words, none of them usual, before one that is said behind one's own name: "this is ann lee calling".
+fn before_speaking(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
+    let (mut at, mut words) = (from, 0);
+    while words < WORDS_MAX {
+        let is_name = scene.word(at).is_some_and(|word| word.len() > 1 && !scene.lists.no_names.contains(word));
+        if !is_name {
+            break;
+        }
+        (at, words) = (scene.skip_spaces(at + 1), words + 1);
+    }
+    let is_behind = scene.word(at).is_some_and(|word| ["again", "calling", "speaking", "here"].contains(&word));
+    (words >= 2 && is_behind).then(|| from..scene.back_over_spaces(at))
 }
 
 /// A usual given name with a usual surname, wherever they stand.

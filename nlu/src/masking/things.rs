@@ -77,13 +77,6 @@ fn is_service(scene: &Scene<'_>, run: &Run) -> bool {
     checks::is_service_line(&values) || (is_short && is_called)
 }
 
-/// A service number with the prefix that stands before it in North America, written in its groups: 1-800-555-0142.
-pub(super) fn is_service_line_abroad(run: &Run) -> bool {
-    let values: Vec<u8> = run.digits.iter().map(|digit| digit.value).collect();
-    let own = values.strip_prefix(&[1]).unwrap_or(&[]);
-    checks::is_service_line(own) && [1, 4, 7].iter().all(|&at| run.digits[at].apart)
-}
-
 /// Whether a time of day is said behind a word for times: "before seven thirty".
 fn is_clock(scene: &Scene<'_>, run: &Run) -> bool {
     let values: Vec<u8> = run.digits.iter().map(|digit| digit.value).collect();

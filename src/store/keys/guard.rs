@@ -32,7 +32,14 @@ impl Guard {
     pub(super) fn take_within(path: &Path, patience: Duration) -> Result<Self, KeyError> {
         let lock = beside(path, "lock");
         let mut options = OpenOptions::new();
-        let mut file = options.read(true).write(true).create(true).mode(0o600).open(&lock).map_err(in_file(&lock))?;
+        let mut file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&lock)
+            .map_err(in_file(&lock))?;
         let until = Instant::now() + patience;
         loop {
             match file.try_lock() {

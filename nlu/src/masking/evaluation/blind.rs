@@ -19,41 +19,8 @@ pub(super) fn value(slot: &str, is_mandarin: bool, names: &Names, random: &mut R
             Class::Name,
             random.one_of(if is_mandarin { names.surnames } else { names.english_surnames }).to_owned(),
         ),
-        "phone" if is_mandarin => {
-            let digits = mobile(random);
-            class(Class::Phone, said(&digits, &[3, 4, 4], true, random))
-        }
-        "phone" => {
-            let digits = american(random);
-            let text = match random.below(4) {
-                0 => format!("+1-{}-{}-{}", &digits[..3], &digits[3..6], &digits[6..]),
-                1 => format!("({}) {} {}", &digits[..3], &digits[3..6], &digits[6..]),
-                _ => said(&digits, &[3, 3, 4], false, random),
-            };
-            class(Class::Phone, text)
-        }
-        "phone_split" => {
-            let digits = mobile(random);
-            class(Class::Phone, split(&digits, &[[4, 4, 3], [3, 4, 4], [5, 3, 3]][random.below(3)], &[], true, random))
-        }
-        "phone_turns" if is_mandarin => {
-            let digits = mobile(random);
-            class(Class::Phone, split(&digits, &[3, 4, 4], &ECHOES, true, random))
-        }
-        "phone_turns" => {
-            let digits = american(random);
-            class(Class::Phone, split(&digits, &[3, 3, 4], &ENGLISH_ECHOES, false, random))
-        }
-        "landline" => {
-            let area = random.one_of("023/024/0769/0311/0898/025/0451");
-            let rest = format!("{}{}", 2 + random.below(7), random.digits(if area.len() == 3 { 7 } else { 6 }));
-            let text = match random.below(4) {
-                0 => format!("{area}-{rest}"),
-                1 => format!("{area} {} {}", &rest[..rest.len() - 4], &rest[rest.len() - 4..]),
-                2 => format!("({area}){rest}"),
-                _ => read_out(&format!("{area}{rest}"), true, 0, random),
-            };
-            class(Class::Phone, text)
+        "phone" | "phone_split" | "phone_turns" | "landline" => {
+            class(Class::Phone, telephone(slot, is_mandarin, random))
         }
         "id" => class(Class::IdCard, said(&identity(random), &[6, 4, 4, 4], true, random)),
         "id_turns" => class(Class::IdCard, split(&identity(random), &[6, 4, 4, 4], &ECHOES, true, random)),
@@ -92,6 +59,47 @@ pub(super) fn value(slot: &str, is_mandarin: bool, names: &Names, random: &mut R
         "address" if is_mandarin => class(Class::Address, mandarin_address(random)),
         "address" => class(Class::Address, english_address(random)),
         _ => (None, harmless(slot, is_mandarin, random)),
+    }
+}
+
+fn telephone(slot: &str, is_mandarin: bool, random: &mut Random) -> String {
+    match slot {
+        "phone" if is_mandarin => {
+            let digits = mobile(random);
+            said(&digits, &[3, 4, 4], true, random)
+        }
+        "phone" => {
+            let digits = american(random);
+            let text = match random.below(4) {
+                0 => format!("+1-{}-{}-{}", &digits[..3], &digits[3..6], &digits[6..]),
+                1 => format!("({}) {} {}", &digits[..3], &digits[3..6], &digits[6..]),
+                _ => said(&digits, &[3, 3, 4], false, random),
+            };
+            text
+        }
+        "phone_split" => {
+            let digits = mobile(random);
+            split(&digits, &[[4, 4, 3], [3, 4, 4], [5, 3, 3]][random.below(3)], &[], true, random)
+        }
+        "phone_turns" if is_mandarin => {
+            let digits = mobile(random);
+            split(&digits, &[3, 4, 4], &ECHOES, true, random)
+        }
+        "phone_turns" => {
+            let digits = american(random);
+            split(&digits, &[3, 3, 4], &ENGLISH_ECHOES, false, random)
+        }
+        _ => {
+            let area = random.one_of("023/024/0769/0311/0898/025/0451");
+            let rest = format!("{}{}", 2 + random.below(7), random.digits(if area.len() == 3 { 7 } else { 6 }));
+            let text = match random.below(4) {
+                0 => format!("{area}-{rest}"),
+                1 => format!("{area} {} {}", &rest[..rest.len() - 4], &rest[rest.len() - 4..]),
+                2 => format!("({area}){rest}"),
+                _ => read_out(&format!("{area}{rest}"), true, 0, random),
+            };
+            text
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::class::Class;
 use super::super::scene::{Find, Scene};
-use super::{STOPS, is_no_name, is_usual, surname_length, title_at};
+use super::{STOPS, english_introduced, is_no_name, surname_length, title_at};
 
 /// Han characters that no name has which somebody gives as their own.
 const NEVER: &str = "的了吗呢吧啊呀嘛我你您他她它们这那哪没不";
@@ -19,7 +19,15 @@ const NUMBER_DIGITS_MIN: usize = 7;
 pub(super) fn find(scene: &Scene<'_>, out: &mut Vec<Find>) {
     for at in 0..scene.tokens.len() {
         let opens = at == 0 || scene.mark(scene.back_over_spaces(at).max(1) - 1).is_some();
-        if scene.han(at).is_none() || !opens {
+        if !opens {
+            continue;
+        }
+        if scene.word(at) == Some("name") {
+            // As in a form: "name Ann Lee, phone …".
+            let name = english_introduced(scene, scene.skip_spaces(at + 1)).filter(|name| is_marked(scene, name.end));
+            out.extend(name.map(|tokens| Find { tokens, class: Class::Name }));
+        }
+        if scene.han(at).is_none() {
             continue;
         }
         let Some(name) = name_of(scene, at) else { continue };
@@ -48,7 +56,12 @@ pub(super) fn name_of(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
     let is_title = |end: usize| (2..=3).any(|length| title_at(scene, end, length));
     let begins = scene.han(at).is_some_and(|first| !STOPS.contains(first));
     let is_name = begins && (2..=CHARACTERS_MAX).contains(&count) && ends(scene, name.end) && !is_title(at);
-    (is_name && !is_no_name(scene, at) && !is_usual(scene, name.clone())).then_some(name)
+    let is_usual = || scene.lists.usual.contains(&scene.plain(name.clone()));
+    (is_name && !is_no_name(scene, at) && !is_usual()).then_some(name)
+}
+
+fn is_marked(scene: &Scene<'_>, at: usize) -> bool {
+    scene.mark(at).is_some_and(|mark| ",;".contains(mark))
 }
 
 /// Whether a clause ends there.
