@@ -29,12 +29,13 @@ pub use self::watch::{
     AlertArgs, AlertAssignArgs, AlertDeedCommand, AlertSnoozeArgs, AlertsArgs, AlertsListArgs, CallsArgs, CallsState,
     TailArgs,
 };
+use crate::export::{ExportFormat, ExportTable};
 use crate::features::Features;
 use crate::report::{Language, Period, ReportFormat};
 use crate::signed::PublicKey;
 use crate::{
-    analyze, backtest, backup, deliveries as delivering, demo, doctor, eval as evaluation, models, reporting, rotation,
-    serve, settings, totp, trail, uploading, users, watch as watching,
+    analyze, backtest, backup, deliveries as delivering, demo, doctor, eval as evaluation, exporting, models,
+    reporting, rotation, serve, settings, totp, trail, uploading, users, watch as watching,
 };
 
 /// Hears when a caller is getting angry and acts while the call is still on.
@@ -90,6 +91,8 @@ enum Command {
     Audit(AuditCommand),
     /// What the calls of a day, a week or a month add up to.
     Report(ReportArgs),
+    /// Ended calls of the running server as rows for a warehouse.
+    Export(ExportArgs),
     /// Has the running server make a back-up of its store, and waits for it.
     Backup(BackupArgs),
     /// Takes a back-up back into the folder of a store that has nothing yet; the server must not run meanwhile.
@@ -153,6 +156,29 @@ pub struct ReportArgs {
     /// The language of pages, paper and workbooks.
     #[arg(long, value_enum, default_value_t = Language::Zh)]
     pub language: Language,
+    /// Where to; a whole file takes the place of one that is there. Standard output when not given.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `calmline export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The configuration file of the running server, for its `[web]` and its time zone.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Which table.
+    #[arg(value_enum, value_name = "TABLE", default_value_t = ExportTable::Calls)]
+    pub table: ExportTable,
+    /// Of which day, or of the week or month of which day, calls started; yesterday when not given.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub date: Option<jiff::civil::Date>,
+    /// How long.
+    #[arg(long, value_enum, default_value_t = Period::Day)]
+    pub period: Period,
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t = ExportFormat::Parquet)]
+    pub format: ExportFormat,
     /// Where to; a whole file takes the place of one that is there. Standard output when not given.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -402,6 +428,7 @@ impl Cli {
             Command::Models(command) => models::run(&command),
             Command::Audit(command) => trail::run(&command),
             Command::Report(args) => reporting::run(&args),
+            Command::Export(args) => exporting::run(&args),
             Command::Backup(args) => backup::run(&args),
             Command::Restore(args) => backup::restore(&args),
             Command::User(UserCommand::Hash) => users::hash(),

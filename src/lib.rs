@@ -21,6 +21,8 @@ mod doctor;
 mod durable;
 pub mod escalation;
 pub mod eval;
+pub mod export;
+mod exporting;
 pub mod features;
 #[cfg(test)]
 mod fuzzed;

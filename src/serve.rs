@@ -9,6 +9,7 @@ mod load;
 mod reload;
 mod start;
 mod systemd;
+mod unprotected;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};

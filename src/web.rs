@@ -19,6 +19,7 @@ mod console;
 mod deliveries;
 mod etag;
 mod events;
+mod exports;
 mod facts;
 mod forks;
 mod health;

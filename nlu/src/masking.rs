@@ -16,6 +16,7 @@ mod plates;
 mod scene;
 #[cfg(test)]
 mod tests;
+mod things;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -39,6 +40,8 @@ pub struct Masker {
     before: String,
     /// What the other party asked for.
     asked: Option<Cue>,
+    /// Whether the other party asked for a name last.
+    is_name_asked: bool,
 }
 
 /// A text without its secrets.
@@ -64,7 +67,7 @@ pub struct Hit {
 impl Masker {
     /// Masks secrets of these kinds; digits that may become one are masked unless no kind is.
     pub fn new(lists: Arc<MaskingLists>, classes: BTreeSet<Class>) -> Self {
-        Self { lists, classes, before: String::new(), asked: None }
+        Self { lists, classes, before: String::new(), asked: None, is_name_asked: false }
     }
 
     /// Masks a piece that is as it will stay, and remembers how it ends.
@@ -112,6 +115,8 @@ impl Masker {
         let secret = |cue: &Cue| matches!(cue, Cue::Phone | Cue::IdCard | Cue::BankCard | Cue::Code | Cue::Reference);
         let last = scene.cues.iter().rev().map(|(_, cue)| *cue).find(secret);
         self.asked = last.or(self.asked);
+        let asks = scene.name_cues.iter().any(|(_, cue)| *cue == Cue::AsksName);
+        self.is_name_asked = asks || (self.is_name_asked && last.is_none());
     }
 
     fn mask(&self, piece: &str, words: &[Range<usize>]) -> Masked {
@@ -125,7 +130,7 @@ impl Masker {
         let mut finds = Vec::new();
         // What is shown is looked at once more: beside a mask there may be what was no secret beside the words.
         for _ in 0..ROUNDS_MAX {
-            let more = self.find(&scene);
+            let more = self.find(&scene, head);
             if more.is_empty() {
                 break;
             }
@@ -138,12 +143,12 @@ impl Masker {
     }
 
     /// What is secret and not masked yet, in order and apart.
-    fn find(&self, scene: &Scene<'_>) -> Vec<Find> {
+    fn find(&self, scene: &Scene<'_>, head: usize) -> Vec<Find> {
         let mut finds = Vec::new();
         emails::find(scene, &mut finds);
         plates::find(scene, &mut finds);
         addresses::find(scene, &mut finds);
-        names::find(scene, &mut finds);
+        names::find(scene, self.is_name_asked.then(|| scene.first_from(head)), &mut finds);
         let mut finds = apart(finds);
         let digits = digits::find(scene, &finds, self.asked);
         finds.extend(digits);
@@ -168,9 +173,12 @@ impl Masker {
         let surplus = self.before.len().saturating_sub(REMEMBERED_BYTES_MAX);
         let cut = (surplus..=self.before.len()).find(|&at| self.before.is_char_boundary(at)).unwrap_or(0);
         self.before.drain(..cut);
-        if piece.chars().filter(|character| character.is_alphanumeric()).count() > ANSWER_MAX {
+        let said = piece.chars().filter(|character| character.is_alphanumeric()).count();
+        if said > ANSWER_MAX {
             self.asked = None;
         }
+        // 嗯 and "well" are no answers.
+        self.is_name_asked &= said < if piece.chars().any(is_han) { NAME_MIN_HAN } else { NAME_MIN };
     }
 }
 
@@ -178,6 +186,10 @@ impl Masker {
 const ROUNDS_MAX: usize = 4;
 /// Who says more than this has said something else than what was asked for, characters.
 const ANSWER_MAX: usize = 60;
+
+/// Who says so many characters has answered who they are.
+const NAME_MIN: usize = 5;
+const NAME_MIN_HAN: usize = 2;
 
 /// Joins finds that lie over one another: the first one names them.
 fn apart(mut finds: Vec<Find>) -> Vec<Find> {

@@ -113,6 +113,15 @@ pub struct EvalMaskingArgs {
     /// Takes others that were held out, written when those were known.
     #[arg(long)]
     pub fresh: bool,
+    /// Takes others again, with names and ways of saying of their own, some of it in turns with the other party.
+    #[arg(long)]
+    pub blind: bool,
+    /// Takes others of that kind, written when the figures of those were known.
+    #[arg(long)]
+    pub unseen: bool,
+    /// Looks at every partial result, too: how much is seen of a secret while it is said.
+    #[arg(long)]
+    pub growing: bool,
     /// Masks amounts of money, too.
     #[arg(long)]
     pub amounts: bool,

@@ -311,9 +311,26 @@ pub fn ask(
     json: &str,
     token: &str,
 ) -> Result<(u16, String), Failure> {
+    let (status, body) = ask_octets(web, (method, path), json, token, ANSWERED_WITHIN, BODY_BYTES_MAX)?;
+    let body = String::from_utf8(body).map_err(|error| Failure::of(format_args!("{method} {path}"), error))?;
+    Ok((status, body))
+}
+
+/// As [`ask`], for answers that are no text, or take longer than `within`, or have up to `octets_max` octets.
+///
+/// # Errors
+/// As [`ask`], and when the answer is cut off.
+pub fn ask_octets(
+    web: impl Into<Door>,
+    (method, path): (&str, &str),
+    json: &str,
+    token: &str,
+    within: Duration,
+    octets_max: u64,
+) -> Result<(u16, Vec<u8>), Failure> {
     let failed = |error: std::io::Error| Failure::of(format_args!("{method} {path}"), error);
     let door: Door = web.into();
-    let mut stream = door.connect(ANSWERED_WITHIN).map_err(failed)?;
+    let mut stream = door.connect(within).map_err(failed)?;
     let web = door.address;
     let kind = match json.len() {
         0 => String::new(),
@@ -323,14 +340,23 @@ pub fn ask(
     let credentials = format!("Authorization: Bearer {token}");
     let request = format!("{method} {path} HTTP/1.0\r\nHost: {web}\r\n{credentials}\r\n{kind}\r\n{json}");
     stream.write_all(request.as_bytes()).map_err(failed)?;
-    let mut answer = String::new();
-    stream.as_mut().take(BODY_BYTES_MAX).read_to_string(&mut answer).map_err(failed)?;
-    let parsed = answer.split_once("\r\n\r\n").and_then(|(head, body)| {
-        let status = head.split(' ').nth(1)?.parse().ok()?;
-        Some((status, body.to_owned()))
-    });
-    let found = || answer.lines().next().unwrap_or_default();
-    parsed.ok_or_else(|| Failure::Failed(format!("{method} {path}: found {:?}, expected a status and a body", found())))
+    let mut answer = Vec::new();
+    stream.as_mut().take(octets_max).read_to_end(&mut answer).map_err(failed)?;
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(answer.len());
+    let body = answer.split_off((end + 4).min(answer.len()));
+    let head = String::from_utf8_lossy(&answer).into_owned();
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let found = head.lines().next().unwrap_or_default();
+    let unexpected = || Failure::Failed(format!("{method} {path}: found {found:?}, expected a status and a body"));
+    let status: u16 = status.ok_or_else(unexpected)?;
+    let names_length =
+        |line: &str| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse::<usize>().ok();
+    match head.lines().find_map(names_length) {
+        Some(length) if length != body.len() => {
+            Err(Failure::Failed(format!("{method} {path}: expected {length} octets, found {}", body.len())))
+        }
+        _ => Ok((status, body)),
+    }
 }
 
 fn is_ready(web: SocketAddr) -> bool {

@@ -37,10 +37,12 @@ pub fn run(args: &EvalMaskingArgs) -> Result<(), Failure> {
     let (data, all) = match &args.data {
         Some(path) => (path.display().to_string(), read(path)?),
         None => {
-            let (part, name) = match (args.held_out, args.fresh) {
-                (_, true) => (Part::Fresh, "fresh"),
-                (true, false) => (Part::HeldOut, "held out"),
-                (false, false) => (Part::Seen, "seen"),
+            let (part, name) = match (args.held_out, args.fresh, args.blind, args.unseen) {
+                (.., true) => (Part::Unseen, "unseen"),
+                (_, _, true, false) => (Part::Blind, "blind"),
+                (_, true, false, false) => (Part::Fresh, "fresh"),
+                (true, false, false, false) => (Part::HeldOut, "held out"),
+                (false, false, false, false) => (Part::Seen, "seen"),
             };
             let count = args.sentences.min(SENTENCES_MAX);
             (format!("recipe, templates {name}, seed {}", args.seed), sentences(args.seed, count, part))
@@ -57,6 +59,9 @@ pub fn run(args: &EvalMaskingArgs) -> Result<(), Failure> {
     let began = Instant::now();
     for (index, sentence) in all.iter().enumerate() {
         let (faults, shown) = tally.add(sentence, masker.clone());
+        if args.growing {
+            tally.add_growing(sentence, masker.clone());
+        }
         wrong.extend((args.show && !faults.is_empty()).then_some((faults, sentence, shown)));
         progress(index + 1, all.len());
     }
@@ -105,6 +110,9 @@ fn report(figures: &Figures, json: bool) -> Result<(), Failure> {
         over_masking * 100.0,
         masked_beside * 100.0
     ))?;
+    if let Some(share) = figures.figures.masked_growing {
+        print_line(format_args!("while it is said, at most two characters or words seen: {:.2} %", share * 100.0))?;
+    }
     print_line(format_args!(
         "{:.0} sentences per second, {:.2} MB/s on one thread",
         figures.sentences_per_s,

@@ -18,6 +18,7 @@ use super::knowing::{Knowing, Known};
 use super::load::LoadMeter;
 use super::reload::Reloader;
 use super::systemd::Watchdog;
+use super::unprotected::unprotected;
 use crate::cli::{Failure, ServeArgs};
 use crate::control::{Control, ControlSettings, Departures, ForkEvent, Input, Order, SipEvent, Sounds};
 use crate::hexadecimal::hexadecimal;
@@ -424,6 +425,9 @@ async fn start_sip(
     let sip = SipSide::start(options, events).await.map_err(|e| Failure::Failed(e.to_string()))?;
     for (transport, address) in sip.bound() {
         info!(%address, transport = transport.name(), "SIP");
+    }
+    for what in unprotected(settings, sip.bound()) {
+        warn!(what, "others on the way can read along");
     }
     readiness.set(Component::Sip, true);
     Ok((sip, inlet))

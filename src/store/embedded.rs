@@ -10,6 +10,7 @@ mod forget;
 mod minutes;
 mod outbox;
 mod people;
+mod records;
 mod reels;
 mod refused;
 mod tenants;

@@ -17,6 +17,7 @@ use arc_swap::ArcSwapOption;
 use tracing::{error, info, warn};
 
 use super::CALLS_FOLDER;
+use super::audit::Trail;
 use super::embedded::{Embedded, Kept, Running};
 use super::keys::KeyRing;
 use super::slots::Class;
@@ -65,7 +66,12 @@ impl Keeper {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(super) fn start(settings: &StoreSettings, keys: &Arc<KeyRing>, metrics: &Metrics) -> io::Result<Self> {
+    pub(super) fn start(
+        settings: &StoreSettings,
+        keys: &Arc<KeyRing>,
+        trail: &Trail,
+        metrics: &Metrics,
+    ) -> io::Result<Self> {
         let (sender, jobs) = sync_channel(NOTICES_MAX);
         let (waiting, embedded) = (Arc::new(AtomicUsize::new(0)), Arc::new(ArcSwapOption::empty()));
         let mut writer = Writer {
@@ -77,6 +83,7 @@ impl Keeper {
             waiting: Arc::clone(&waiting),
             embedded: Arc::clone(&embedded),
             running: Running::default(),
+            trail: Some(trail.clone()),
             metrics: metrics.clone(),
             opened: Instant::now(),
             swept: None,
@@ -144,6 +151,8 @@ struct Writer {
     waiting: Arc<AtomicUsize>,
     embedded: Arc<ArcSwapOption<Embedded>>,
     running: Running,
+    /// Until the store was opened once: what the program before this one could not keep may stand there.
+    trail: Option<Trail>,
     metrics: Metrics,
     /// When it was tried last to open the store.
     opened: Instant,
@@ -256,8 +265,11 @@ impl Writer {
             // A folder in use belongs to another server, and a disk that fails now may work later. A database is not ours.
             if self.database.is_none() && is_broken(&why) { self.set_aside(&why) } else { Err(why) }
         });
-        let up = std::mem::take(&mut self.running);
+        let mut up = std::mem::take(&mut self.running);
         let ready = opened.and_then(|embedded| {
+            if let Some(trail) = &self.trail {
+                up.note_refused_before(&embedded, trail)?;
+            }
             let abandoned = embedded.end_abandoned(&mut self.running, &up, Moment::now())?;
             if abandoned > 0 {
                 warn!(calls = abandoned, "calls were up when the server ended: they are kept as far as they were told");
@@ -271,6 +283,7 @@ impl Writer {
                     .as_ref()
                     .map_or_else(|| self.folder.display().to_string(), |it| it.place().to_owned());
                 info!(place, bytes = embedded.bytes(), "calls are kept");
+                self.trail = None;
                 self.embedded.store(Some(Arc::new(embedded)));
             }
             Err(why) => {

@@ -5,6 +5,7 @@
 //! replaced as a whole: whenever that is cut off, the old one or the new one opens it.
 
 mod command;
+mod guard;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -26,6 +27,7 @@ use zeroize::Zeroizing;
 
 use crate::durable::write_whole;
 use crate::hexadecimal::hexadecimal;
+use guard::Guard;
 
 /// Octets of the master, data, index and chain keys.
 pub(super) const KEY_BYTES: usize = 32;
@@ -67,6 +69,14 @@ pub enum KeyError {
         path: PathBuf,
         /// Which key in it.
         id: u32,
+    },
+    /// Another process changes the key file.
+    #[error("{path}: the keys are being changed: held by {holder}")]
+    Held {
+        /// The lock.
+        path: PathBuf,
+        /// Who has it.
+        holder: String,
     },
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
@@ -220,6 +230,7 @@ impl KeyRing {
     /// When the file cannot be read or written, is of a newer version, or was wrapped by another master key.
     pub fn open(path: &Path, master: &MasterKey) -> Result<Self, KeyError> {
         let wrapping = master.wrapping();
+        let _guard = Guard::take(path)?;
         let mut file = if path.exists() { read_file(path)? } else { first_keys(&wrapping)? };
         let id = add_data_key(path, &mut file, &wrapping)?;
         // First: a wrong master key must leave the file as it is.
@@ -246,6 +257,7 @@ impl KeyRing {
     /// As [`KeyRing::open`]; then the file is as before, as in [`KeyRing::rotate`].
     pub fn rewrap(path: &Path, old: &MasterKey, new: &MasterKey) -> Result<usize, KeyError> {
         let (old, new) = (old.wrapping(), new.wrapping());
+        let _guard = Guard::take(path)?;
         let before = read_file(path)?;
         let (file, _) = wrap_all(path, &before, &old, &new)?;
         replace_file(path, &before, &file)?;
@@ -261,6 +273,7 @@ impl KeyRing {
     pub fn rotate(&self, master: &MasterKey) -> Result<Rotated, KeyError> {
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
         let (path, new) = (place.path.clone(), master.wrapping());
+        let _guard = Guard::take(&path)?;
         let before = read_file(&path)?;
         let (mut file, master_changed) = wrap_all(&path, &before, &place.wrapping, &new)?;
         let id = add_data_key(&path, &mut file, &new)?;

@@ -10,7 +10,7 @@ use super::permit::{Area, Doors};
 use super::query::PageQuery;
 use super::reload::Reloaded;
 use super::{
-    alerts, audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, forks, health,
+    alerts, audio, audit, backup, calls, channel, consent, console, deliveries, events, exports, facts, forks, health,
     interactions, keys, knowledge, libraries, log, models, moves, node, oidc, orders, outcomes, own, people, playback,
     policies, readiness, recordings, reload, reports, signing, sources, trial, users, wall, webrtc,
 };
@@ -491,6 +491,10 @@ fn running(doors: Doors) -> Doors {
         .query::<reports::Wanted>()
         .answers::<Report>(OK, "In the form that was asked for")
         .refuses(&[BAD_REQUEST, NOT_FOUND]);
+    let rows = describe("Ended calls, or what was observed in them, decisions or outcomes, as rows for a warehouse")
+        .query::<exports::ExportQuery>()
+        .answers_as(OK, "application/vnd.apache.parquet", "The table, in the form that was asked for")
+        .refuses(&[BAD_REQUEST, NOT_FOUND, CONFLICT, UNPROCESSABLE]);
     let read =
         describe("Reads the configuration again").answers::<Reloaded>(OK, "What was taken").refuses(&[UNPROCESSABLE]);
     let order = |what| describe(what).answers::<Accepted>(ACCEPTED, "It is carried out").refuses(&[CONFLICT]);
@@ -511,6 +515,7 @@ fn running(doors: Doors) -> Doors {
             describe("How much the server has to do, and what its machine has left").answers::<node::Node>(OK, "Now"),
         )
         .at(Method::GET, "/v1/reports/{date}", Reports, reports::of_date, sums)
+        .at(Method::GET, "/v1/exports/{table}", People, exports::of_table, rows)
         .at(Method::POST, "/v1/drain", Operate, orders::drain, order("Takes no new calls"))
         .at(Method::POST, "/v1/reload", Operate, reload::reload, read)
         .at(

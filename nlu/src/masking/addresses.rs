@@ -8,7 +8,7 @@ use super::class::Class;
 use super::lists::Cue;
 use super::scene::{Find, Scene};
 use crate::numbers::run::english_digit;
-use crate::numbers::token::{Kind, spoken_digit};
+use crate::numbers::token::{Kind, Token, spoken_digit};
 use crate::numbers::value::numeral;
 
 /// The most tokens of an address to the left of its street.
@@ -17,6 +17,8 @@ const LEFT_MAX: usize = 30;
 const NAME_MAX: usize = 8;
 /// How far behind a word that announces it an address may begin, tokens.
 const REACH: usize = 6;
+/// Characters before 地 where it belongs to a name.
+const BEFORE_DI: &str = "绿天基田宝园盆金大高草空营湿福";
 /// Characters that an address does not begin with and that end it to the left.
 const STOPS: &str = "在到是住寄送从去为址我你您他她的了地往给请把搬于叫说";
 
@@ -54,14 +56,22 @@ fn mandarin_units(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
     let (after, units) = units_end(scene, at);
     // Days of a month are counted like houses.
     let has_building = (at..after).any(|at| scene.han(at).is_some_and(|unit| "栋幢元室".contains(unit)));
-    (units >= 2 && has_building).then_some(at..after)
+    // The name of the estate goes with it: 万科城4幢2602室.
+    (units >= 2 && has_building).then(|| left_end(scene, at)..after)
 }
 
 /// Where a name of a street or place ends that has its last word at `at`.
 fn name_end(scene: &Scene<'_>, at: usize) -> Option<usize> {
     let before = at.checked_sub(1)?;
-    scene.han(before).filter(|character| !STOPS.contains(*character))?;
+    scene.han(before).filter(|_| !is_stop(scene, before))?;
     longest(scene, at, &scene.lists.streets)
+}
+
+/// Whether an address does not go on to the left of this character; 地 ends names of places, too: 绿地家园.
+fn is_stop(scene: &Scene<'_>, at: usize) -> bool {
+    let Some(character) = scene.han(at) else { return false };
+    let in_name = || at.checked_sub(1).and_then(|before| scene.han(before)).is_some_and(|c| BEFORE_DI.contains(c));
+    STOPS.contains(character) && !(character == '地' && in_name())
 }
 
 /// The end of the longest of these words that begins at `at`.
@@ -75,12 +85,14 @@ fn units_end(scene: &Scene<'_>, from: usize) -> (usize, usize) {
     let (mut end, mut at, mut units) = (from, from, 0);
     while units < 8 {
         at = skip(scene, at);
-        let Some(number) = number_end(scene, at) else { break };
+        // An estate may stand between the number in the street and that of the house.
+        let estate = if units > 0 { estate_end(scene, at) } else { at };
+        let Some(number) = number_end(scene, estate) else { break };
         let unit_at = scene.skip_spaces(number);
         let lesser = longest(scene, unit_at, &scene.lists.lesser_units).filter(|_| units > 0);
         let Some(unit) = longest(scene, unit_at, &scene.lists.units).or(lesser) else {
             // The last number often comes without its unit.
-            if units > 0 && number - at >= 3 {
+            if units > 0 && estate == at && number - at >= 3 {
                 end = number;
             }
             break;
@@ -91,6 +103,16 @@ fn units_end(scene: &Scene<'_>, from: usize) -> (usize, usize) {
         (end, at, units) = (unit, unit, units + 1);
     }
     (end, units)
+}
+
+/// Where a name ends behind which a house is counted; where it begins when none is.
+fn estate_end(scene: &Scene<'_>, from: usize) -> usize {
+    let is_house = |at: usize| {
+        let unit = number_end(scene, at).map(|number| scene.skip_spaces(number));
+        unit.and_then(|unit| scene.han(unit)).is_some_and(|unit| "栋幢座".contains(unit))
+    };
+    let name = (from..from + NAME_MAX).take_while(|&at| scene.han(at).is_some() && !is_stop(scene, at)).count();
+    (from..=from + name).find(|&at| is_house(at)).unwrap_or(from)
 }
 
 /// Spaces, commas and hyphens within an address.
@@ -133,7 +155,7 @@ fn left_end(scene: &Scene<'_>, street: usize) -> usize {
     while start > lowest {
         let at = start - 1;
         match scene.tokens[at].kind {
-            Kind::Han(character) if !STOPS.contains(character) => {}
+            Kind::Han(_) if !is_stop(scene, at) => {}
             Kind::Space => {
                 start = at;
                 continue;
@@ -203,7 +225,7 @@ fn english(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
     for words in 0..=4 {
         let word = scene.word(at)?;
         if words > 0 && scene.lists.streets.contains(word) {
-            return Some(from..english_end(scene, at + 1));
+            return Some(flat_before(scene, from)..english_end(scene, at + 1));
         }
         if scene.lists.not_in_streets.contains(word) {
             return None;
@@ -211,6 +233,19 @@ fn english(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
         at = scene.skip_spaces(at + 1);
     }
     None
+}
+
+/// Where a flat begins that is named before the house: "Flat 18, 554 Pine Drive".
+fn flat_before(scene: &Scene<'_>, house: usize) -> usize {
+    let tokens = &scene.tokens[house.saturating_sub(8)..house];
+    let between = |token: &&Token| token.is_space() || token.mark() == Some(',');
+    let gap = tokens.iter().rev().take_while(between).count();
+    let is_number = |token: &&Token| matches!(token.kind, Kind::Digit(_)) || token.word().is_some_and(|w| w.len() == 1);
+    let number = tokens.iter().rev().skip(gap).take_while(is_number).count();
+    let spaces = tokens.iter().rev().skip(gap + number).take_while(|token| token.is_space()).count();
+    let unit = house.checked_sub(gap + number + spaces + 1);
+    let is_flat = |at: &usize| number > 0 && scene.word(*at).is_some_and(|word| scene.lists.units.contains(word));
+    unit.filter(is_flat).unwrap_or(house)
 }
 
 fn is_tens(scene: &Scene<'_>, at: usize, word: &str) -> bool {

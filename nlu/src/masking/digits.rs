@@ -6,6 +6,7 @@ use super::checks;
 use super::class::Class;
 use super::lists::Cue;
 use super::scene::{Find, Scene};
+use super::things;
 use crate::numbers::run::{Digit, Run, joins};
 use crate::numbers::value::numeral;
 
@@ -210,11 +211,16 @@ impl Sweep<'_, '_> {
     /// Whether digits at the end may go on in what is said next.
     fn is_growing(&self, run: &Run) -> bool {
         let is_named = self.announced.is_some_and(|(cue, left)| cue == Cue::Reference && left + REACH_NAMED >= REACH);
-        if !self.scene.is_end(run.tokens.end) || is_named || self.is_quantity(run) || is_counting(run) {
+        let is_announced = self.cue().and_then(class_of_cue).is_some();
+        let is_thing = is_named || self.is_quantity(run) || (is_counting(run) && !is_announced);
+        if !self.scene.is_end(run.tokens.end) || is_thing || things::is_last_four(self.scene, run) {
+            return false;
+        }
+        let is_unannounced = matches!(self.cue(), None | Some(Cue::Reference));
+        if is_unannounced && things::is_no_beginning(self.scene, run) {
             return false;
         }
         let sure = run.digits.iter().filter(|digit| digit.sure).count();
-        let is_announced = self.cue().and_then(class_of_cue).is_some();
         sure >= GROWING_MIN || (is_announced && sure >= GROWING_MIN_ANNOUNCED && !run.has_numeral)
     }
 

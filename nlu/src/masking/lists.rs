@@ -35,6 +35,8 @@ pub(super) enum Cue {
     Introduces,
     /// A name, perhaps.
     Mentions,
+    /// That the other party says theirs.
+    AsksName,
 }
 
 /// Why lists cannot be used.
@@ -89,6 +91,7 @@ struct Context {
 struct Names {
     introduced_by: Vec<String>,
     mentioned_after: Vec<String>,
+    asked_by: Vec<String>,
     titles: Vec<String>,
     surnames: Words,
     compound_surnames: Vec<String>,
@@ -236,6 +239,7 @@ fn cues_of(context: Context, names: &mut Names) -> Vec<(Cue, String)> {
         (Cue::Reference, reference),
         (Cue::Introduces, std::mem::take(&mut names.introduced_by)),
         (Cue::Mentions, std::mem::take(&mut names.mentioned_after)),
+        (Cue::AsksName, std::mem::take(&mut names.asked_by)),
     ];
     words.into_iter().flat_map(|(cue, words)| words.into_iter().map(move |word| (cue, word))).collect()
 }

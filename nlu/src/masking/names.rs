@@ -1,5 +1,7 @@
 //! Names of people: behind words that introduce them, before titles, and where surname and given name are usual ones.
 
+mod clauses;
+
 use std::ops::Range;
 
 use super::class::Class;
@@ -13,26 +15,50 @@ const STOPS: &str = "的了是我你您他她它们在吗呢吧啊呀嘛也就�
 /// The most words of an English name.
 const WORDS_MAX: usize = 3;
 
-pub(super) fn find(scene: &Scene<'_>, out: &mut Vec<Find>) {
+/// Finds names; where the other party asked for one, what begins at token `asked` is the answer.
+pub(super) fn find(scene: &Scene<'_>, asked: Option<usize>, out: &mut Vec<Find>) {
     for (tokens, cue) in &scene.name_cues {
         let name = match cue {
-            Cue::Introduces => introduced(scene, tokens.end),
+            Cue::Introduces => introduced(scene, tokens.clone()),
             // One character is a weak sign: only a name of three is believed.
-            Cue::Mentions => mentioned(scene, tokens.end).filter(|name| tokens.len() > 1 || name.len() > 2),
+            Cue::Mentions => before_title(scene, scene.skip_spaces(tokens.end))
+                .or_else(|| mentioned(scene, tokens).filter(|name| tokens.len() > 1 || name.len() > 2)),
             _ => None,
         };
         out.extend(name.map(|tokens| Find { tokens, class: Class::Name }));
     }
+    out.extend(asked.and_then(|at| answer(scene, at)).map(|tokens| Find { tokens, class: Class::Name }));
     titled(scene, out);
     alone(scene, out);
+    clauses::find(scene, out);
     known_pairs(scene, out);
 }
 
+/// What is said to somebody who asked for a name: the first clause, where it may be one.
+fn answer(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
+    let mut at = skip_to_name(scene, from);
+    while scene.han(at).is_some_and(|character| "我本人免贵姓".contains(character)) {
+        at += 1;
+    }
+    let at = skip_to_name(scene, at);
+    if scene.word(at).is_some() {
+        let name = english_introduced(scene, at)?;
+        let is_clause = clauses::ends(scene, name.end) || scene.word(scene.skip_spaces(name.end)).is_some();
+        return (is_clause && name.len() > 1).then_some(name);
+    }
+    clauses::name_of(scene, at)
+}
+
 /// Behind a word that a name follows for sure.
-fn introduced(scene: &Scene<'_>, after: usize) -> Option<Range<usize>> {
-    let at = skip_to_name(scene, after);
+fn introduced(scene: &Scene<'_>, cue: Range<usize>) -> Option<Range<usize>> {
+    let at = skip_to_name(scene, cue.end);
     match scene.tokens.get(at)?.kind {
-        Kind::Han(_) => han_introduced(scene, at),
+        Kind::Han(_) => {
+            // 我姓危: a surname that no list has.
+            let is_surname = scene.han(cue.end - 1) == Some('姓') && clauses::ends(scene, at + 1);
+            let surname = || (is_surname && may_be_given(scene, at)).then_some(at..at + 1);
+            han_introduced(scene, at).or_else(|| clauses::name_of(scene, at)).or_else(surname)
+        }
         Kind::Word(_) => english_introduced(scene, at),
         _ => None,
     }
@@ -90,12 +116,29 @@ fn may_be_given(scene: &Scene<'_>, at: usize) -> bool {
 }
 
 /// Behind a word that a name may follow: a surname with usual characters of given names, and an end.
-fn mentioned(scene: &Scene<'_>, after: usize) -> Option<Range<usize>> {
-    let at = scene.skip_spaces(after);
+fn mentioned(scene: &Scene<'_>, cue: &Range<usize>) -> Option<Range<usize>> {
+    let at = scene.skip_spaces(cue.end);
     if scene.word(at).is_some() {
         return english_mentioned(scene, at);
     }
-    han_full_name(scene, at)
+    han_full_name(scene, at).or_else(|| {
+        // Whatever goes on behind it: a surname with a usual character and any other is a name behind a word of some length.
+        let family_end = at + surname_length(scene, at);
+        let is_whole = family_end > at && is_given(scene, family_end) && may_be_given(scene, family_end + 1);
+        let name = at..family_end + 2;
+        (cue.len() > 1 && is_whole && !is_no_name(scene, at) && !is_usual(scene, name.clone())).then_some(name)
+    })
+}
+
+/// A surname with one or two characters, usual or not, before a title: 温喆师傅.
+fn before_title(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
+    let length = surname_length(scene, at);
+    if length == 0 || is_no_name(scene, at) {
+        return None;
+    }
+    let is_title = |end: usize| (2..=3).any(|length| title_at(scene, end, length));
+    let end = (at + length + 1..=at + length + 2).find(|&end| is_title(end))?;
+    ((at + length..end).all(|at| scene.han(at).is_some()) && !is_usual(scene, at..end)).then_some(at..end)
 }
 
 /// A surname with one or two usual characters of given names, behind which the word ends.
@@ -278,6 +321,9 @@ fn english_mentioned(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
             .filter(|word| word.len() > 2 && !scene.lists.no_names.contains(*word) && !AMBIGUOUS.contains(word))
     };
     let given = may_be_name(from)?;
+    if let Some(name) = before_speaking(scene, from) {
+        return Some(name);
+    }
     let next = scene.skip_spaces(from + 1);
     let surname = scene.word(next).filter(|word| word.len() > 2 && !scene.lists.no_names.contains(*word));
     let is_usual = scene.lists.given.contains(given)
@@ -290,6 +336,20 @@ fn english_mentioned(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
         is_listed || scene.is_capital(from) == scene.is_capital(next) && ends
     });
     is_usual.then(|| from..if goes_on { next + 1 } else { from + 1 })
+}
+
+/// Two or three words, none of them usual, before one that is said behind one's own name: "this is ann lee calling".
+fn before_speaking(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
+    let (mut at, mut words) = (from, 0);
+    while words < WORDS_MAX {
+        let is_name = scene.word(at).is_some_and(|word| word.len() > 1 && !scene.lists.no_names.contains(word));
+        if !is_name {
+            break;
+        }
+        (at, words) = (scene.skip_spaces(at + 1), words + 1);
+    }
+    let is_behind = scene.word(at).is_some_and(|word| ["again", "calling", "speaking", "here"].contains(&word));
+    (words >= 2 && is_behind).then(|| from..scene.back_over_spaces(at))
 }
 
 /// A usual given name with a usual surname, wherever they stand.

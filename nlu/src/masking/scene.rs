@@ -41,7 +41,8 @@ impl<'a> Scene<'a> {
         let runs = runs(&tokens);
         let mut cues = cues(&tokens, lists);
         cues.retain(|(cue, _)| !is_masked(&masks, cue));
-        let (name_cues, cues) = cues.into_iter().partition(|(_, cue)| matches!(cue, Cue::Introduces | Cue::Mentions));
+        let (name_cues, cues) =
+            cues.into_iter().partition(|(_, cue)| matches!(cue, Cue::Introduces | Cue::Mentions | Cue::AsksName));
         Self { text, lists, tokens, runs, cues, name_cues, masks }
     }
 
@@ -71,6 +72,16 @@ impl<'a> Scene<'a> {
     /// Whether a word begins with a capital letter.
     pub(super) fn is_capital(&self, at: usize) -> bool {
         self.text[self.tokens[at].bytes.start..].starts_with(char::is_uppercase)
+    }
+
+    /// The first token that begins at this byte or behind it.
+    pub(super) fn first_from(&self, byte: usize) -> usize {
+        self.tokens.partition_point(|token| token.bytes.start < byte)
+    }
+
+    /// A token as it is written.
+    pub(super) fn text_of(&self, at: usize) -> &str {
+        &self.text[self.tokens[at].bytes.clone()]
     }
 
     pub(super) fn mark(&self, at: usize) -> Option<char> {

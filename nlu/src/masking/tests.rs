@@ -132,6 +132,42 @@ fn quantities_are_none() {
 }
 
 #[test]
+fn years_and_names_of_things_at_the_end_are_none() {
+    for text in [
+        "we bought 14 of them in 2021",
+        "i have been with you since 1998",
+        "我从2019",
+        "这台机器是二零一八",
+        "我第一次买东西是在一九九八",
+        "我坐的是G1234",
+        "they put me on flight MU5107",
+        "空调坏的是B-1203",
+        "i was booked on AF 948",
+        "客服让我拨95533",
+        "i already called 311",
+        "客服让我打400-700-1234",
+        "the score is 64 to 92",
+        "the warranty runs to 2018",
+        "the last time it worked was 1994",
+        "he came at seven thirty",
+        "call me before 7:30",
+        "the card ending in 8297",
+        "尾号是8297",
+    ] {
+        check(text, text);
+    }
+    // What may be the beginning or the end of somebody's number is masked all the same.
+    check("你打1998", "你打[号码]");
+    check("2021", "[number]");
+    check("电话是2021", "电话是[电话]");
+    check("你记一下 138，还有2021", "你记一下 138，还有[号码]");
+    let mut masker = masker();
+    masker.finished("你记一下 138");
+    assert_eq!(masker.finished("还有 2021").text, "还有 [号码]");
+    check("护照 E12345678", "护照 E[号码]");
+}
+
+#[test]
 fn what_grows_is_masked() {
     let mut masker = masker();
     let said: Vec<String> =

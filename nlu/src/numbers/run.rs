@@ -73,6 +73,11 @@ fn run_at(tokens: &[Token], from: usize) -> Option<Run> {
         if !said.sure && run.digits.iter().rev().take_while(|digit| !digit.sure).count() >= ALIKE_MAX {
             break;
         }
+        // "64 to 92" are two numbers: a word that only sounds like a digit stands among words.
+        let is_word = |token: usize| tokens[token].word().is_some();
+        if !said.sure && is_word(at) && run.digits.last().is_some_and(|last| !is_word(last.token)) {
+            break;
+        }
         run.has_numeral |= said.is_numeral;
         for (index, value) in said.values.iter().enumerate().take(said.count) {
             let token = said.tokens.end - 1;
@@ -254,6 +259,7 @@ mod tests {
         check("电话是一三八零零一三八零零零", &["13800138000"]);
         check("这是我的事就要起", &[]);
         check("one to three for five", &["12345"]);
+        check("64 to 92", &["64", "92"]);
     }
 
     #[test]

@@ -67,6 +67,31 @@ async fn a_reel_has_what_was_said_where_it_was_said() {
 }
 
 #[tokio::test]
+async fn a_thread_that_is_late_keeps_audio_as_it_takes_least_time_and_none_is_missing() {
+    let mut place = Place::of(media::Codec::Opus, 1 << 20, Duration::MAX);
+    let (frames, receiver) = broadcast::channel(1_024);
+    let mut writing = place.begin(receiver, false);
+    let mut taken = Vec::new();
+    for (second, is_late) in [(0, false), (1, true), (2, false)] {
+        writing.hurry(is_late, NOTHING);
+        send(&frames, second * 50..(second + 1) * 50);
+        writing.take_frames(at(101 + second), NOTHING);
+        writing.close_chunk(NOTHING);
+        assert!(place.written_at(&mut writing, at(101 + second)).is_none());
+        taken.push(place.room.taken);
+    }
+    writing.end(at(103));
+    assert!(matches!(place.written_at(&mut writing, at(103)), Some(Outcome::Kept)));
+    assert_eq!(place.figures, ReelFigures { kept: 150 * 160, dropped: 0 });
+    assert!(taken[1] - taken[0] > 2 * (taken[2] - taken[1]), "only the second one is PCMU: {taken:?}");
+    let mut reel = place.reel().await;
+    for from in [SECOND / 2, SECOND + SECOND / 2, 2 * SECOND + SECOND / 2] {
+        let piece = reel.piece(from).expect("readable");
+        assert!(piece[..80].iter().any(|frame| *frame != [0; 2]), "at sample {from}");
+    }
+}
+
+#[tokio::test]
 async fn last_words_are_waited_for_and_muted() {
     let mut place = Place::new(1 << 20);
     let (frames, receiver) = broadcast::channel(1_024);
@@ -224,10 +249,14 @@ impl Place {
 
     /// One that keeps audio for so long.
     fn keeping(room: u64, audio: Duration) -> Self {
+        Self::of(media::Codec::Pcmu, room, audio)
+    }
+
+    fn of(codec: media::Codec, room: u64, audio: Duration) -> Self {
         let root = tempfile::tempdir().expect("a folder");
         let keep = KeepSettings { calls: Duration::MAX, words: Duration::MAX, timeline: Duration::MAX };
         let (folder, backups) = (root.path().join("data"), root.path().join("backups"));
-        let audio = AudioSettings { codec: media::Codec::Pcmu, ..AudioSettings::beside(&folder, audio) };
+        let audio = AudioSettings { codec, ..AudioSettings::beside(&folder, audio) };
         let (master_key, trail) = (MasterKeySource::Beside, TrailSettings::default());
         let settings =
             StoreSettings { folder, backups, database: None, master_key, previous_key: None, keep, audio, trail };

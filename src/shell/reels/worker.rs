@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use media::LegId;
 use routing::CallKey;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::chores::{Chores, Counted};
 use super::writing::{Outcome, Room, Writing};
@@ -17,6 +17,11 @@ use crate::control::{ReelBeginning, ReelCommand};
 
 /// How long the thread sleeps between two rounds: a copy keeps frames for two and a half seconds.
 const ROUND: Duration = Duration::from_millis(40);
+/// A round that takes longer is late: after two and a half seconds frames are lost.
+const LATE: Duration = Duration::from_millis(400);
+/// Rounds that are easy, and how many of them in a row are a sign of rest: some twenty seconds.
+const EASY: Duration = Duration::from_millis(60);
+const EASY_ROUNDS: u32 = 300;
 /// How often it is looked how much waits to be recognised, and whether something is still to be forgotten.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often what the folder takes is counted anew: files go without this thread.
@@ -34,9 +39,37 @@ pub(super) struct Worker<'a> {
     /// What the store says of reels that it was asked to forget.
     asked: BTreeMap<String, Receiver<Result<(), String>>>,
     room: Room,
+    pace: Pace,
     unread: Duration,
     looked: Option<Duration>,
     counted: Option<Duration>,
+}
+
+/// Whether the thread keeps pace with calls.
+#[derive(Debug, Default)]
+struct Pace {
+    is_late: bool,
+    easy_rounds: u32,
+}
+
+impl Pace {
+    /// Sees, in the midst of a round, how long it takes.
+    fn look(&mut self, takes: Duration) {
+        if takes > LATE && !std::mem::replace(&mut self.is_late, true) {
+            warn!(
+                "more audio is to be kept than there is processor for: it is kept as PCMU, four times as large, until there is"
+            );
+        }
+    }
+
+    /// Sees how long a whole round took: after many easy ones there is time again.
+    fn rest(&mut self, took: Duration) {
+        self.easy_rounds = if took < EASY { self.easy_rounds.saturating_add(1) } else { 0 };
+        if self.is_late && self.easy_rounds >= EASY_ROUNDS {
+            *self = Self::default();
+            info!("there is processor again for audio as it is configured to be kept");
+        }
+    }
 }
 
 /// What is known of a call whose audio may be kept.
@@ -57,6 +90,7 @@ impl<'a> Worker<'a> {
             legs: BTreeMap::new(),
             asked: BTreeMap::new(),
             room: Room { taken: 0, most: options.store.audio().space_bytes },
+            pace: Pace::default(),
             unread: Duration::ZERO,
             looked: None,
             counted: None,
@@ -171,6 +205,8 @@ impl<'a> Worker<'a> {
         let (mut done, mut fails) = (Vec::new(), false);
         for (call, kept) in &mut self.calls {
             let Some(writing) = &mut kept.writing else { continue };
+            self.pace.look(self.options.clock.now().saturating_sub(now));
+            writing.hurry(self.pace.is_late, self.unread);
             writing.take_frames(now, self.unread);
             if is_last {
                 writing.close_chunk(self.unread);
@@ -182,6 +218,7 @@ impl<'a> Worker<'a> {
                 done.push((*call, outcome));
             }
         }
+        self.pace.rest(self.options.clock.now().saturating_sub(now));
         if fails != self.shared.fails.swap(fails, Ordering::Relaxed) {
             match fails {
                 true => error!("audio cannot be kept: calls go on, and what they say is lost to their reels"),
@@ -275,5 +312,25 @@ impl<'a> Worker<'a> {
             self.forget(call);
             self.let_go(call);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_round_is_seen_at_once_and_rest_after_many_easy_ones() {
+        let mut pace = Pace::default();
+        pace.look(LATE);
+        assert!(!pace.is_late);
+        pace.look(LATE + Duration::from_millis(1));
+        assert!(pace.is_late);
+        (1..EASY_ROUNDS).for_each(|_| pace.rest(Duration::ZERO));
+        pace.rest(EASY);
+        (1..EASY_ROUNDS).for_each(|_| pace.rest(Duration::ZERO));
+        assert!(pace.is_late, "one that was not easy begins the count anew");
+        pace.rest(Duration::ZERO);
+        assert!(!pace.is_late);
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
-use media::LegId;
 use media::copy::{CopyFrame, FRAME_SAMPLES};
+use media::{Codec, LegId};
 use nlu::recognition::Transcript;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::TryRecvError as NoFrame;
@@ -72,6 +72,9 @@ pub(super) struct Writing {
     /// The frames, and where their first one stands in the reel.
     copy: Option<(broadcast::Receiver<Arc<CopyFrame>>, u64)>,
     encoders: Encoders,
+    /// Those that take next to no time, for a thread that is late.
+    plain: Encoders,
+    is_late: bool,
     chunk: Chunk,
     /// Where the next frame is expected.
     next: u64,
@@ -103,7 +106,7 @@ impl Writing {
         store: &Store,
     ) -> Result<Self, ChunkError> {
         let ReelBeginning { id, tenant, leg, call_ms, maskers, words, call: _ } = beginning;
-        let encoders = Encoders::new(store.audio().codec)?;
+        let (encoders, plain) = (Encoders::new(store.audio().codec)?, Encoders::new(Codec::Pcmu)?);
         let begin = Record::Begin { unix_ms: Moment::now().0, call_ms, words };
         Ok(Self {
             key: Key::Asked(store.begin_reel(id.clone(), tenant)),
@@ -114,6 +117,8 @@ impl Writing {
             copy: Some((frames, 0)),
             chunk: encoders.chunk(0),
             encoders,
+            plain,
+            is_late: false,
             next: 0,
             queue: VecDeque::from([begin]),
             is_secret: false,
@@ -174,6 +179,13 @@ impl Writing {
         self.ended.get_or_insert(now);
     }
 
+    /// Whether the thread is late: what comes from now on is kept as it takes least time, which is more room.
+    pub(super) fn hurry(&mut self, is_late: bool, unread: Duration) {
+        if std::mem::replace(&mut self.is_late, is_late) != is_late {
+            self.close_chunk(unread);
+        }
+    }
+
     /// Takes the frames that have come.
     pub(super) fn take_frames(&mut self, now: Duration, unread: Duration) {
         while let Some((frames, _)) = &mut self.copy {
@@ -205,9 +217,10 @@ impl Writing {
             self.close_chunk(unread);
         }
         if self.chunk.frames() == 0 {
-            self.chunk = self.encoders.chunk(position);
+            self.chunk = self.encoders().chunk(position);
         }
-        if self.encoders.add(frame, &mut self.chunk).is_err() {
+        let encoders = if self.is_late { &mut self.plain } else { &mut self.encoders };
+        if encoders.add(frame, &mut self.chunk).is_err() {
             self.figures.dropped += FRAME_SAMPLES as u64;
             self.close_chunk(unread);
         }
@@ -222,7 +235,7 @@ impl Writing {
         if self.chunk.frames() == 0 {
             return;
         }
-        let next = self.encoders.chunk(self.next);
+        let next = self.encoders().chunk(self.next);
         let mut chunk = std::mem::replace(&mut self.chunk, next);
         chunk.unread_ms = u32::try_from(unread.as_millis()).unwrap_or(u32::MAX);
         self.queue.push_back(Record::Audio(chunk));
@@ -327,6 +340,10 @@ impl Writing {
             !goes
         });
         self.figures.dropped += dropped;
+    }
+
+    fn encoders(&self) -> &Encoders {
+        if self.is_late { &self.plain } else { &self.encoders }
     }
 
     fn place(&self, now: Duration) -> u64 {

@@ -42,6 +42,17 @@ impl Embedded {
         Ok(alerts)
     }
 
+    /// Forgets those that wait of calls that are erased: before their keys go, so that none of them outlives an end in the midst.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub(super) fn forget_alerts(&self, is_theirs: impl Fn(&WaitingAlert) -> bool) -> Result<(), String> {
+        for alert in self.alerts()?.into_iter().filter(is_theirs) {
+            self.alerts.remove(self.alert_key(&(alert.call, alert.call_ms, alert.rule))?)?;
+        }
+        Ok(())
+    }
+
     fn alert_key(&self, name: &AlertName) -> Result<[u8; 16], String> {
         let name = serde_json::to_vec(name).map_err(|error| error.to_string())?;
         Ok(self.keys.blind(&[b"alert ", name.as_slice()].concat()))
@@ -85,6 +96,10 @@ mod tests {
         store.keep_alerts(&[with(alert("call 1", 1)), (name(&alert("call 2", 0)), None)]).expect("written");
         let again = place.open_again(store);
         assert_eq!(again.alerts().expect("readable"), [alert("call 1", 1)]);
+        again.forget_alerts(|alert| alert.call == "call 2").expect("written");
+        assert_eq!(again.alerts().expect("readable").len(), 1, "of others they stay");
+        again.forget_alerts(|alert| alert.call == "call 1").expect("written");
+        assert_eq!(again.alerts().expect("readable"), []);
         drop(again);
         for file in files(&place.folder()) {
             let bytes = std::fs::read(&file).expect("a file");

@@ -129,6 +129,7 @@ impl Embedded {
             }
             places.push(place);
         }
+        self.forget_alerts(|alert| ids.contains(&alert.call))?;
         self.forget(&places)?;
         self.flush()?;
         Ok(Ok(Erased { person: hexadecimal(&person), calls: ids, still_up }))

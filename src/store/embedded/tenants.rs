@@ -138,6 +138,7 @@ impl Embedded {
             up += usize::from(self.running.contains_key(name_in(place))?);
         }
         self.drop_parcels(&parcels)?;
+        self.forget_alerts(|alert| alert.tenant.as_deref() == Some(tenant))?;
         if let Some(seat) = self.seat_of_tenant(&name)? {
             let mut tenants = self.tenants();
             tenants.slots.destroy(&[seat], &Class::ALL).map_err(|error| error.to_string())?;

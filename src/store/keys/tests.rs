@@ -68,6 +68,29 @@ fn keys_are_rotated_while_others_seal_and_everything_opens_by_the_new_master_key
 }
 
 #[test]
+fn rotations_and_other_master_keys_meanwhile_lose_no_key() {
+    let (folder, master) = fresh();
+    let path = folder.path().join("keys.json");
+    let ring = KeyRing::open(&path, &master).expect("a new file");
+    let sealed = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        // As `calmline rekey` does from outside, and as other servers open.
+        let outside =
+            || (0..20).for_each(|_| assert!(KeyRing::rewrap(&path, &master, &master).expect("it waits") >= 4));
+        let opening = || (0..20).for_each(|_| drop(KeyRing::open(&path, &master).expect("it waits")));
+        scope.spawn(outside);
+        scope.spawn(opening);
+        for number in 0..20_u8 {
+            ring.rotate(&master).expect("it waits");
+            sealed.lock().expect("whole").push(ring.seal(b"calls/7", &[number]));
+        }
+    });
+    let reopened = KeyRing::read(&path, &master).expect("whole");
+    let sealed = sealed.into_inner().expect("whole");
+    assert!(sealed.iter().all(|sealed| reopened.open_value(b"calls/7", sealed).is_ok()), "a key was lost");
+}
+
+#[test]
 fn a_rotation_that_cannot_be_written_changes_nothing() {
     let (folder, master) = fresh();
     let path = folder.path().join("keys.json");

@@ -46,6 +46,35 @@ async fn the_trail_is_searched_verified_and_has_both() {
 }
 
 #[tokio::test]
+async fn calls_are_exported_as_rows_and_that_is_in_the_trail() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = store(root.path());
+    for notice in crate::notice_samples::one_of_each() {
+        store.keep(&notice, crate::web::Moment(1_700_000_000_000 + notice.call_ms));
+    }
+    // Once it has done what it was told before.
+    store.erase("13900000000".to_owned()).await.expect("written").expect("nobody is held");
+    let fixture = fixture_with(Some(store.clone())).await;
+    let wire = Wire(fixture.handle.addr);
+    let time = "from=2023-11-14T00:00:00Z&before=2023-11-15T00:00:00Z";
+    let rows = wire.ask_with_token("GET", &format!("/v1/exports/calls?{time}&format=json")).await;
+    assert_eq!(rows.status, 200, "{}", rows.body);
+    assert_eq!((&rows.json()["call"], &rows.json()["route"]), (&"call-1".into(), &"after-sales".into()));
+    let csv = wire.ask_with_token("GET", &format!("/v1/exports/decisions?{time}&format=csv")).await;
+    assert!(csv.body.starts_with("call,time,call_ms,rule,"), "{}", csv.body);
+    let none = "from=2023-11-13T00:00:00Z&before=2023-11-14T00:00:00Z&format=json";
+    assert_eq!(wire.ask_with_token("GET", &format!("/v1/exports/calls?{none}")).await.body, "");
+    problem(&wire.ask_with_token("GET", &format!("/v1/exports/words?{time}")).await, 404);
+    for wrong in ["", "?from=yesterday", &format!("?{time}&format=avro")] {
+        problem(&wire.ask_with_token("GET", &format!("/v1/exports/calls{wrong}")).await, 400);
+    }
+    let told = wire.ask_with_token("GET", "/v1/audit?kind=exported").await.json();
+    assert_eq!(told["entries"].as_array().map(Vec::len), Some(3), "{told}");
+    assert_eq!(told["entries"][1]["what"]["table"], "decisions", "{told}");
+    store.stop();
+}
+
+#[tokio::test]
 async fn keys_are_rotated_and_that_is_in_the_trail() {
     let root = tempfile::tempdir().expect("a folder");
     let store = store(root.path());

@@ -1,7 +1,8 @@
 //! The recipe of the evaluation set: templates with slots, half with secrets and half with what looks like them.
 
 use super::Sentence;
-use super::values::{Random, value};
+use super::blind;
+use super::values::{self, Random};
 
 /// Which templates are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +13,10 @@ pub enum Part {
     HeldOut,
     /// Others that were held out, written when those were known.
     Fresh,
+    /// Others that were held out, with names and ways of saying of their own; parts of it are said in turns.
+    Blind,
+    /// Others again, written when the figures of those were known.
+    Unseen,
 }
 
 /// The templates of one language: with secrets, and without.
@@ -51,6 +56,31 @@ const FRESH: [Templates; 2] = [
     },
 ];
 
+const BLIND: [Templates; 2] = [
+    Templates {
+        is_mandarin: true,
+        secret: include_str!("blind.zh.txt"),
+        harmless: include_str!("blind-harmless.zh.txt"),
+    },
+    Templates {
+        is_mandarin: false,
+        secret: include_str!("blind.en.txt"),
+        harmless: include_str!("blind-harmless.en.txt"),
+    },
+];
+const UNSEEN: [Templates; 2] = [
+    Templates {
+        is_mandarin: true,
+        secret: include_str!("unseen.zh.txt"),
+        harmless: include_str!("unseen-harmless.zh.txt"),
+    },
+    Templates {
+        is_mandarin: false,
+        secret: include_str!("unseen.en.txt"),
+        harmless: include_str!("unseen-harmless.en.txt"),
+    },
+];
+
 /// So many sentences, half of them without a secret, three of five in Mandarin; the same ones for the same seed.
 ///
 /// # Panics
@@ -61,6 +91,8 @@ pub fn sentences(seed: u64, count: usize, part: Part) -> Vec<Sentence> {
         Part::Seen => &SEEN,
         Part::HeldOut => &HELD_OUT,
         Part::Fresh => &FRESH,
+        Part::Blind => &BLIND,
+        Part::Unseen => &UNSEEN,
     };
     let mut used = [0; 4];
     (0..count)
@@ -73,20 +105,24 @@ pub fn sentences(seed: u64, count: usize, part: Part) -> Vec<Sentence> {
             let turn = &mut used[2 * language + usize::from(is_secret)];
             let template = lines[*turn % lines.len()];
             *turn += 1;
-            let line = fill(template, templates.is_mandarin, &mut random);
+            let line = fill(template, part, templates.is_mandarin, &mut random);
             Sentence::parse(&line).expect("templates are right")
         })
         .collect()
 }
 
 /// A template with its slots filled, secrets marked.
-fn fill(template: &str, is_mandarin: bool, random: &mut Random) -> String {
+fn fill(template: &str, part: Part, is_mandarin: bool, random: &mut Random) -> String {
     let mut line = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
         let (slot, after) = after.split_once('}').expect("a slot is closed");
         line.push_str(before);
-        let (class, text) = value(slot, is_mandarin, random);
+        let (class, text) = match part {
+            Part::Blind => blind::value(slot, is_mandarin, &blind::BLIND, random),
+            Part::Unseen => blind::value(slot, is_mandarin, &blind::UNSEEN, random),
+            Part::Seen | Part::HeldOut | Part::Fresh => values::value(slot, is_mandarin, random),
+        };
         match class {
             Some(class) => line.push_str(&format!("<{0}>{text}</{0}>", class.name())),
             None => line.push_str(&text),

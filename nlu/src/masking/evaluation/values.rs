@@ -12,28 +12,28 @@ impl Random {
     }
 
     /// A number below `end`.
-    fn below(&mut self, end: usize) -> usize {
+    pub(super) fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         ((mixed ^ (mixed >> 31)) % end as u64) as usize
     }
 
-    fn one_of<'t>(&mut self, texts: &'t str) -> &'t str {
+    pub(super) fn one_of<'t>(&mut self, texts: &'t str) -> &'t str {
         let all: Vec<&str> = texts.split('/').collect();
         all[self.below(all.len())]
     }
 
-    fn digits(&mut self, count: usize) -> String {
+    pub(super) fn digits(&mut self, count: usize) -> String {
         (0..count).map(|_| char::from(b'0' + self.below(10) as u8)).collect()
     }
 
-    fn some_digits(&mut self, low: usize, high: usize) -> String {
+    pub(super) fn some_digits(&mut self, low: usize, high: usize) -> String {
         let count = self.between(low, high);
         self.digits(count)
     }
 
-    fn between(&mut self, low: usize, high: usize) -> usize {
+    pub(super) fn between(&mut self, low: usize, high: usize) -> usize {
         low + self.below(high - low + 1)
     }
 }
@@ -98,12 +98,12 @@ pub(super) fn value(slot: &str, is_mandarin: bool, random: &mut Random) -> (Opti
     }
 }
 
-fn mobile(random: &mut Random) -> String {
+pub(super) fn mobile(random: &mut Random) -> String {
     format!("1{}{}", 3 + random.below(7), random.digits(9))
 }
 
 /// Eighteen digits with region, birthday and check digit (GB 11643-1999).
-fn identity(random: &mut Random) -> String {
+pub(super) fn identity(random: &mut Random) -> String {
     let region = random.one_of("110101/330106/440305/510107/320102/420106/610113/210102/230103/350203/150102/650102");
     let (year, month, day) = (random.between(1945, 2012), random.between(1, 12), random.between(1, 28));
     let first = format!("{region}{year}{month:02}{day:02}{}", random.digits(3));
@@ -113,7 +113,7 @@ fn identity(random: &mut Random) -> String {
 }
 
 /// A card number with its check digit.
-fn card(random: &mut Random) -> String {
+pub(super) fn card(random: &mut Random) -> String {
     let (prefix, length) =
         [("6222", 19), ("6217", 19), ("6228", 16), ("4", 16), ("51", 16), ("55", 16), ("62", 16)][random.below(7)];
     let first = format!("{prefix}{}", random.digits(length - 1 - prefix.len()));
@@ -286,7 +286,7 @@ fn mandarin_address(random: &mut Random) -> String {
 }
 
 /// A number below a thousand as it is said.
-fn numeral(number: usize) -> String {
+pub(super) fn numeral(number: usize) -> String {
     let digit = |value: usize| "零一二三四五六七八九".chars().nth(value).map_or_else(String::new, String::from);
     let (hundreds, tens, ones) = (number / 100, number / 10 % 10, number % 10);
     let mut text = String::new();
