@@ -11,6 +11,7 @@ pub mod analyze;
 mod api;
 mod backtest;
 mod backup;
+mod capture;
 pub mod cli;
 pub mod compliance;
 pub mod control;

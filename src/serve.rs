@@ -9,6 +9,7 @@ mod load;
 mod reload;
 mod start;
 mod systemd;
+mod watching;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};

@@ -5,6 +5,7 @@
 
 mod alerts;
 mod audio;
+mod capture;
 mod check;
 mod compliance;
 mod consent;
@@ -45,6 +46,7 @@ use media::sdp::{Exchange, Protection};
 
 pub use alerts::AlertSettings;
 pub use audio::AudioSettings;
+pub use capture::CaptureSettings;
 pub use check::{Checked, check, check_settings};
 pub(crate) use check::{check_settings_with, load_knowledge};
 pub use compliance::ComplianceSettings;
@@ -121,6 +123,8 @@ pub struct Settings {
     pub report_font: Option<PathBuf>,
     /// `[mail]`; `None` when the section is absent.
     pub mail: Option<MailSettings>,
+    /// `[capture]`; `None` when the section is absent: then no call is captured.
+    pub capture: Option<CaptureSettings>,
     /// `[speech]`.
     pub speech: SpeechSettings,
     /// `[policy]`.

@@ -2,6 +2,7 @@
 
 pub mod advise;
 pub mod browser;
+pub mod capture;
 pub mod clock;
 pub mod copy;
 pub mod crm;

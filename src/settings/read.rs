@@ -17,6 +17,7 @@ use routing::section::{Section, list, name, parse_table, text, whole};
 use toml::Value;
 
 use super::alerts::{check_steps, read_alerts};
+use super::capture::read_capture;
 use super::compliance::read_compliance;
 use super::crm::read_crms;
 use super::forks::read_forks;
@@ -108,6 +109,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         reports,
         report_font,
         mail: read_mail(root.section("mail"), folder),
+        capture: read_capture(root.section("capture")),
         speech: read_speech(root.section("speech"), folder),
         forks: read_forks(root.section("forks")),
         policy: read_policy(root.section("policy"), folder),
@@ -137,6 +139,9 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     }
     if !settings.sources.is_empty() && settings.store.is_none() {
         root.fault("sources", "it without a store", "[store] beside it: people are known by its pseudonyms");
+    }
+    if settings.capture.is_some() && settings.store.is_none() {
+        root.fault("capture", "it without a store", "[store] beside it: who captures what is in the audit trail");
     }
     if settings.reports.is_some() && settings.store.is_none() {
         root.fault("reports", "it without a store", "[store] beside it: reports add up what is kept");

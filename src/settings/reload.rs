@@ -44,6 +44,7 @@ impl Settings {
             reports,
             report_font: _,
             mail,
+            capture,
             speech,
             policy: _,
             forks,
@@ -65,6 +66,7 @@ impl Settings {
         kept.store(&mut self.store, store.as_ref());
         kept.keep("reports", &mut self.reports, reports);
         kept.keep("mail", &mut self.mail, mail);
+        kept.keep("capture", &mut self.capture, capture);
         kept.forks(&mut self.forks, forks);
         kept.keep("webrtc", &mut self.webrtc, webrtc);
         kept.keep("crm", &mut self.crms, crms);

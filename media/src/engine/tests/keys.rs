@@ -123,7 +123,7 @@ fn a_secret_input_is_not_copied() {
 }
 
 /// A press of 100 ms as a phone sends it: five packets, the last said three times.
-fn press(world: &mut World, payload_type: u8, event: u8) {
+pub(super) fn press(world: &mut World, payload_type: u8, event: u8) {
     press_with(world, &mut Phone::new(11), payload_type, event);
 }
 
