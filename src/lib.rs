@@ -25,6 +25,7 @@ pub mod eval;
 pub mod features;
 #[cfg(test)]
 mod fuzzed;
+mod hep;
 mod hexadecimal;
 pub mod identity;
 pub mod judges;

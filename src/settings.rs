@@ -13,6 +13,7 @@ mod crm;
 mod fault;
 mod forks;
 mod headers;
+mod hep;
 mod indicator;
 mod knowledge;
 mod mail;
@@ -55,6 +56,7 @@ pub use crm::CrmSettings;
 pub use fault::Fault;
 pub use forks::ForkSettings;
 pub use headers::{HeaderChanges, HeaderRules};
+pub use hep::HepSettings;
 pub use indicator::{Hearer, IndicatorSettings, Presence};
 pub use ipnet::IpNet;
 pub use knowledge::KnowledgeSettings;
@@ -125,6 +127,8 @@ pub struct Settings {
     pub mail: Option<MailSettings>,
     /// `[capture]`; `None` when the section is absent: then no call is captured.
     pub capture: Option<CaptureSettings>,
+    /// `[hep]`; `None` when the section is absent: then no collector is told of messages.
+    pub hep: Option<HepSettings>,
     /// `[speech]`.
     pub speech: SpeechSettings,
     /// `[policy]`.

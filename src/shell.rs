@@ -9,6 +9,7 @@ pub mod crm;
 pub mod dtls;
 pub mod escalate;
 pub mod fork;
+pub mod hep;
 pub mod inherited;
 pub mod listen;
 pub mod media;

@@ -348,6 +348,7 @@ impl Desk {
             Command::Speak { leg, prompt, saying } => return self.speaker.ask(leg, prompt, saying).map(spoken_input),
             Command::Notice(notice) => {
                 log(&notice);
+                self.watching.tell(&notice);
                 return self.knowing.tell(&notice, Moment::now());
             }
         }

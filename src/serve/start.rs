@@ -88,7 +88,7 @@ impl Server {
         let listening = start_listening(&settings, args.chaos, clock, ears, told)?;
         let (speaker, spoken) = start_speaker(&settings, sayings)?;
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
-        let watching = Watching::start(&settings, captured, clock);
+        let watching = Watching::start(&settings, captured, clock, &metrics).await?;
         let (sip, sip_inlet) = start_sip(&settings, &metrics, &readiness, watching.trace()).await?;
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);

@@ -1,12 +1,18 @@
-//! Whoever looks at calls from outside: messages that are followed, and captures.
+//! Whoever looks at calls from outside: messages that are followed, captures, and a collector.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::desk::Desk;
+use crate::cli::Failure;
 use crate::control::{Control, SipCommand};
-use crate::settings::Settings;
+use crate::hep::Agent;
+use crate::metrics::Metrics;
+use crate::notice::{Notice, What};
+use crate::settings::{HepSettings, SecretSource, Settings};
 use crate::shell::capture::Captures;
 use crate::shell::clock::Clock;
+use crate::shell::hep::{Hep, HepOptions};
 use crate::shell::media::{CaptureRing, MediaHandle};
 use crate::shell::sip::leg_of;
 use crate::shell::sip::trace::Trace;
@@ -18,6 +24,7 @@ const CAPTURED_MAX: usize = 2_048;
 pub(super) struct Watching {
     trace: Option<Arc<Trace>>,
     captures: Option<Captures>,
+    hep: Option<Hep>,
     /// Captured packets that had been dropped when that was last read.
     dropped: u64,
 }
@@ -29,11 +36,31 @@ impl Watching {
     }
 
     /// Begins to follow messages where somebody wants them.
-    pub(super) fn start(settings: &Settings, ring: Arc<CaptureRing>, clock: Clock) -> Self {
-        let Some(wanted) = settings.capture.clone() else { return Self { trace: None, captures: None, dropped: 0 } };
-        let trace = Arc::new(Trace::new(settings.sip.clone(), wanted.history_bytes));
-        let captures = Captures::start(wanted, Arc::clone(&trace), ring, clock);
-        Self { trace: Some(trace), captures: Some(captures), dropped: 0 }
+    pub(super) async fn start(
+        settings: &Settings,
+        ring: Arc<CaptureRing>,
+        clock: Clock,
+        metrics: &Metrics,
+    ) -> Result<Self, Failure> {
+        let Settings { capture, hep, sip, .. } = settings;
+        if capture.is_none() && hep.is_none() {
+            return Ok(Self { trace: None, captures: None, hep: None, dropped: 0 });
+        }
+        let history_bytes = capture.as_ref().map_or(0, |capture| capture.history_bytes);
+        let trace = Arc::new(Trace::new(sip.clone(), history_bytes));
+        let captures = capture.clone().map(|wanted| Captures::start(wanted, Arc::clone(&trace), ring, clock));
+        let hep = match hep {
+            Some(wanted) => Some(start_hep(wanted, sip.shown(sip.listen()), Arc::clone(&trace), metrics).await?),
+            None => None,
+        };
+        Ok(Self { trace: Some(trace), captures, hep, dropped: 0 })
+    }
+
+    /// Tells the collector of what is told, where it is something for it.
+    pub(super) fn tell(&self, notice: &Notice) {
+        if let (Some(hep), What::LegEnded(leg)) = (&self.hep, &notice.what) {
+            hep.leg_ended(&notice.call, leg);
+        }
     }
 
     /// Who follows messages, where anybody does.
@@ -73,4 +100,16 @@ impl Desk {
         self.metrics.count_captured_dropped(dropped - self.watching.dropped);
         self.watching.dropped = dropped;
     }
+}
+
+async fn start_hep(
+    HepSettings { collector, agent, key }: &HepSettings,
+    near: SocketAddr,
+    trace: Arc<Trace>,
+    metrics: &Metrics,
+) -> Result<Hep, Failure> {
+    let key = key.as_ref().map(SecretSource::fetch).transpose().map_err(|why| Failure::of("the secret of hep", why))?;
+    let agent = Agent { id: *agent, key: key.map(|key| key.reveal().to_owned()) };
+    let options = HepOptions { collector: *collector, agent, trace, near, metrics: metrics.clone() };
+    Hep::start(options).await.map_err(|error| Failure::of("the socket for hep.collector", error))
 }

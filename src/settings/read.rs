@@ -22,6 +22,7 @@ use super::compliance::read_compliance;
 use super::crm::read_crms;
 use super::forks::read_forks;
 use super::headers::read_rules;
+use super::hep::read_hep;
 use super::knowledge::read_knowledge;
 use super::mail::read_mail;
 use super::overload::read_overload;
@@ -110,6 +111,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         report_font,
         mail: read_mail(root.section("mail"), folder),
         capture: read_capture(root.section("capture")),
+        hep: read_hep(root.section("hep"), folder),
         speech: read_speech(root.section("speech"), folder),
         forks: read_forks(root.section("forks")),
         policy: read_policy(root.section("policy"), folder),

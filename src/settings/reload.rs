@@ -45,6 +45,7 @@ impl Settings {
             report_font: _,
             mail,
             capture,
+            hep,
             speech,
             policy: _,
             forks,
@@ -67,6 +68,7 @@ impl Settings {
         kept.keep("reports", &mut self.reports, reports);
         kept.keep("mail", &mut self.mail, mail);
         kept.keep("capture", &mut self.capture, capture);
+        kept.keep("hep", &mut self.hep, hep);
         kept.forks(&mut self.forks, forks);
         kept.keep("webrtc", &mut self.webrtc, webrtc);
         kept.keep("crm", &mut self.crms, crms);

@@ -125,7 +125,7 @@ impl Trace {
     }
 
     /// A dialog has become a leg's.
-    pub(super) fn took(&self, leg: LegId, call_id: &str) {
+    pub(in crate::shell) fn took(&self, leg: LegId, call_id: &str) {
         let mut state = self.state();
         let names = state.legs.entry(leg).or_default();
         names.call_id = Some(call_id.to_owned());
@@ -135,7 +135,7 @@ impl Trace {
     }
 
     /// A leg is over; its last messages may be on their way yet.
-    pub(super) fn left(&self, leg: LegId, call_id: &str) {
+    pub(in crate::shell) fn left(&self, leg: LegId, call_id: &str) {
         let mut state = self.state();
         state.legs.remove(&leg);
         if let Some(dialog) = state.dialogs.get_mut(call_id).filter(|dialog| dialog.leg == Some(leg)) {
@@ -145,12 +145,12 @@ impl Trace {
     }
 
     /// A message has come.
-    pub(super) fn came(&self, transport: SipTransport, from: SocketAddr, to: SocketAddr, octets: &[u8]) {
+    pub(in crate::shell) fn came(&self, transport: SipTransport, from: SocketAddr, to: SocketAddr, octets: &[u8]) {
         self.take(transport, (from, self.shown(to)), true, octets);
     }
 
     /// A message has been sent.
-    pub(super) fn went(&self, transport: SipTransport, from: SocketAddr, to: SocketAddr, octets: &[u8]) {
+    pub(in crate::shell) fn went(&self, transport: SipTransport, from: SocketAddr, to: SocketAddr, octets: &[u8]) {
         self.take(transport, (self.shown(from), to), false, octets);
     }
 
