@@ -59,7 +59,14 @@ match = {{ request_uri = "sip:probe@*" }}
 targets = ["probed"]
 scenario = "load"
 """
-POLICY = 'name = "load"\nversion = 1\nscenarios = ["load"]\n'
+POLICY = '''name = "load"
+version = 1
+scenarios = ["load"]
+[[rule]]
+id = "pressed"
+when = { key = "1" }
+then = [{ alert = "info", text = "pressed" }]
+'''
 
 
 def program(name, variable):
@@ -130,13 +137,15 @@ class Lab:
         """Starts the server; seconds until it is ready for calls."""
         command = [self.calmline, "serve", "--config", self.config, *self.arguments]
         self.server = subprocess.Popen(command, env=self.environment, stdout=self.log, stderr=self.log)
-        self.began = time.monotonic()
-        return until("the server answers", lambda: self.ready() or self.server.poll() is not None)
+        waited = until("the server answers", lambda: self.ready() or self.server.poll() is not None)
+        if self.server.poll() is not None:
+            sys.exit("the server ended:\n" + "\n".join(self.said("")[-20:]))
+        return waited
 
     def ready(self):
         try:
             return self.ask("/readyz", wants=(200, 503)) is not None
-        except OSError:
+        except (OSError, urllib.error.URLError):
             return False
 
     def ask(self, path, wants=(200,), method="GET", body=None):

@@ -78,7 +78,7 @@ impl Server {
         let (clock, metrics, readiness) = (Clock::start(), Metrics::new(), Arc::new(Readiness::default()));
         let (policies, sounds, sayings, texts) = load_policies(&settings, &metrics, &readiness)?;
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
-        let captured = Watching::ring(&settings);
+        let (watching, captured) = Watching::start(&settings, clock, &metrics).await?;
         let (media, media_inlet, (tap, copy_ring)) = start_media(&settings, clock, &readiness, &captured)?;
         let (fingerprint, handshakes, shaken) = handshakes::start(clock, media.clone())?;
         let (parties, baselines, bench) = (Arc::default(), fresh_baselines()?, read_judges(&settings)?);
@@ -88,7 +88,6 @@ impl Server {
         let listening = start_listening(&settings, args.chaos, clock, ears, told)?;
         let (speaker, spoken) = start_speaker(&settings, sayings)?;
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
-        let watching = Watching::start(&settings, captured, clock, &metrics).await?;
         let (sip, sip_inlet) = start_sip(&settings, &metrics, &readiness, watching.trace()).await?;
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
@@ -143,12 +142,12 @@ impl Server {
             },
             commands: Vec::new(),
         };
-        tokio::spawn(reloader.run(hangup));
-        Ok(Self { desk }.begun(settings))
+        Ok(Self { desk }.begun(settings, reloader.run(hangup)))
     }
 
-    /// Whoever asks knows by what calls go, and call control whether anybody listens.
-    fn begun(mut self, settings: Settings) -> Self {
+    /// The configuration can be read again, whoever asks knows by what calls go, and call control whether anybody listens.
+    fn begun(mut self, settings: Settings, reloading: impl Future<Output = ()> + Send + 'static) -> Self {
+        tokio::spawn(reloading);
         self.desk.knowing.show_in_force(settings, &self.desk.control);
         let up = self.desk.listening.is_some();
         self.desk.handle(Work::Input(Input::Order(Order::Listening { up })));

@@ -30,30 +30,27 @@ pub(super) struct Watching {
 }
 
 impl Watching {
-    /// What stands in the way of captured packets: a place, where no call is captured.
-    pub(super) fn ring(settings: &Settings) -> Arc<CaptureRing> {
-        Arc::new(CaptureRing::new(if settings.capture.is_some() { CAPTURED_MAX } else { 1 }))
-    }
-
-    /// Begins to follow messages where somebody wants them.
+    /// Begins to follow messages where somebody wants them; with the ring that captured packets go to, which has one place
+    /// where no call is captured.
     pub(super) async fn start(
         settings: &Settings,
-        ring: Arc<CaptureRing>,
         clock: Clock,
         metrics: &Metrics,
-    ) -> Result<Self, Failure> {
+    ) -> Result<(Self, Arc<CaptureRing>), Failure> {
         let Settings { capture, hep, sip, .. } = settings;
+        let ring = Arc::new(CaptureRing::new(if capture.is_some() { CAPTURED_MAX } else { 1 }));
         if capture.is_none() && hep.is_none() {
-            return Ok(Self { trace: None, captures: None, hep: None, dropped: 0 });
+            return Ok((Self { trace: None, captures: None, hep: None, dropped: 0 }, ring));
         }
         let history_bytes = capture.as_ref().map_or(0, |capture| capture.history_bytes);
         let trace = Arc::new(Trace::new(sip.clone(), history_bytes));
-        let captures = capture.clone().map(|wanted| Captures::start(wanted, Arc::clone(&trace), ring, clock));
+        let start = |wanted| Captures::start(wanted, Arc::clone(&trace), Arc::clone(&ring), clock);
+        let captures = capture.clone().map(start);
         let hep = match hep {
             Some(wanted) => Some(start_hep(wanted, sip.shown(sip.listen()), Arc::clone(&trace), metrics).await?),
             None => None,
         };
-        Ok(Self { trace: Some(trace), captures, hep, dropped: 0 })
+        Ok((Self { trace: Some(trace), captures, hep, dropped: 0 }, ring))
     }
 
     /// Tells the collector of what is told, where it is something for it.
