@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from lab import CALLS, Lab, until
+from lab import Lab, until
 
 libraries = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
 if not libraries:
@@ -25,7 +25,7 @@ def step(offset):
 step("+0")
 environment = {"LD_PRELOAD": libraries[0], "FAKETIME_TIMESTAMP_FILE": stamp, "FAKETIME_DONT_FAKE_MONOTONIC": "1",
                "DONT_FAKE_MONOTONIC": "1", "FAKETIME_NO_CACHE": "1"}
-lab = Lab("clock step", '[listening]\nenabled = true\n[store]\nfolder = "data"\n', environment=environment)
+lab = Lab("clock step", '[listening]\nenabled = true\n[store]\nfolder = "data"\n', environment=environment, calls=4)
 try:
     lab.start()
     lab.call(16)
@@ -42,7 +42,7 @@ try:
     until("every call is over", lambda: lab.active() == 0)
     days = {call["started"][:13] for call in lab.ask("/v1/calls?state=ended&limit=100")["calls"]}
     note = f"an hour forward, an hour back of what it was, and to rights again; probes began in the hours {', '.join(sorted(days))}"
-    lab.verdict(report, CALLS - lab.records(), max(steps), note)
+    lab.verdict(report, lab.calls - lab.records(), max(steps), note)
 finally:
     lab.stop()
     os.unlink(stamp)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from lab import CALLS, Lab, until
+from lab import Lab, until
 
 if "PGPORT" not in os.environ:
     if not shutil.which("pg_virtualenv"):
@@ -77,7 +77,7 @@ def without(name, begin, end):
         recovered = time.monotonic() - ended
         time.sleep(3)
         note = f"a new call meanwhile was {'answered' if answers else 'refused'}; recovered: store up"
-        lab.verdict(report, CALLS - lab.records(), recovered, note)
+        lab.verdict(report, lab.calls - lab.records(), recovered, note)
     finally:
         lab.stop()
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import time
 
-from lab import CALLS, Lab, until
+from lab import Lab, until
 
 lab = Lab("descriptors exhausted", '[store]\nfolder = "data"\n')
 try:
@@ -28,6 +28,6 @@ try:
     until("every call is over", lambda: lab.active() == 0)
     note = (f"{used} files were open; new calls meanwhile were {'refused' if refused else 'answered'}, OPTIONS "
             f"{'answered' if sip is not None else 'not answered'}")
-    lab.verdict(report, CALLS - lab.records(), recovered, note)
+    lab.verdict(report, lab.calls - lab.records(), recovered, note)
 finally:
     lab.stop()

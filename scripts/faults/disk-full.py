@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from lab import CALLS, Lab, until
+from lab import Lab, until
 
 if os.environ.get("CALMLINE_FAULTS_MOUNTED") is None:
     os.environ["CALMLINE_FAULTS_MOUNTED"] = "1"
@@ -43,7 +43,7 @@ try:
     lab.server.wait()
     lab.start()
     note = f"store {while_full} meanwhile; a new call was {'answered' if answers else 'refused'}; records counted after a restart"
-    lab.verdict(report, CALLS - lab.records(), recovered, note)
+    lab.verdict(report, lab.calls - lab.records(), recovered, note)
 finally:
     lab.stop()
     subprocess.run(["umount", disk], check=False)

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -109,14 +110,58 @@ def until(what, so, within_s=WITHIN_S, every_s=0.02):
     return time.monotonic() - began
 
 
+def description(port):
+    """What a telephone without sound says of its audio."""
+    return (f"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+            f"m=audio {port // 2 * 2} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n")
+
+
+def header(message, name):
+    """A header's value."""
+    found = re.search(rf"^{name}\s*:\s*(.*?)\r$", message, re.MULTILINE | re.IGNORECASE)
+    return found.group(1) if found else ""
+
+
+class Answering(threading.Thread):
+    """A telephone that answers every call at once, says nothing, and takes every goodbye."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.port = port
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", port))
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                message, source = self.socket.recvfrom(16_384)
+            except OSError:
+                return
+            message = message.decode(errors="replace")
+            method = message.split(" ", 1)[0]
+            if method == "ACK" or method.startswith("SIP/"):
+                continue
+            body = description(self.port) if method == "INVITE" else ""
+            vias = "".join(f"Via: {via}\r\n" for via in re.findall(r"^Via\s*:\s*(.*?)\r$", message, re.MULTILINE))
+            to = header(message, "To")
+            to = to if ";tag=" in to else f"{to};tag={time.monotonic_ns()}"
+            kind = "Content-Type: application/sdp\r\n" if body else ""
+            self.socket.sendto((f"SIP/2.0 200 OK\r\n{vias}From: {header(message, 'From')}\r\nTo: {to}\r\n"
+                                f"Call-ID: {header(message, 'Call-ID')}\r\nCSeq: {header(message, 'CSeq')}\r\n"
+                                f"Contact: <sip:probed@127.0.0.1:{self.port}>\r\n{kind}"
+                                f"Content-Length: {len(body)}\r\n\r\n{body}").encode(), source)
+
+
 class Lab:
     """A server, the calls through it, and its verdict."""
 
-    def __init__(self, fault, sections="", policy=POLICY, arguments=(), folder=None, environment=None):
+    def __init__(self, fault, sections="", policy=POLICY, arguments=(), environment=None, calls=CALLS):
         self.fault = fault
         self.calmline, self.build = program("calmline", "CALMLINE")
         self.loadtest, _ = program("loadtest", "LOADTEST")
-        self.folder = Path(folder or tempfile.mkdtemp(prefix=f"calmline-{fault}-"))
+        self.calls = calls
+        self.folder = Path(tempfile.mkdtemp(prefix=f"calmline-{fault.replace(' ', '-')}-"))
         self.sip, self.web, self.callee, self.probed, self.spare = free_ports(5)
         # Ranges of scripts that run at the same time lie apart, below the ports that systems give out by themselves.
         self.rtp = 10_000 + os.getpid() % 20 * 1_000
@@ -129,6 +174,7 @@ class Lab:
         self.arguments = list(arguments)
         self.environment = {**os.environ, "CALMLINE_TOKEN": TOKEN, **(environment or {})}
         self.log = open(self.folder / "server.log", "ab")
+        self.answering = Answering(self.probed)
         self.server = None
         self.load = None
         self.counted = None
@@ -175,14 +221,15 @@ class Lab:
     def call(self, seconds, *arguments):
         """Begins the calls; all are up when this returns. They end by themselves after so many seconds."""
         command = [self.loadtest, "relay", "--json", "--sip", f"127.0.0.1:{self.sip}", "--callee",
-                   f"127.0.0.1:{self.callee}", "--calls", str(CALLS), "--rate", "20", "--seconds", str(seconds), *arguments]
+                   f"127.0.0.1:{self.callee}", "--calls", str(self.calls), "--rate", "20", "--seconds", str(seconds), *arguments]
         self.load = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.seconds = seconds
-        until("all calls are up", lambda: self.active() == CALLS)
+        until("all calls are up", lambda: self.active() == self.calls)
         time.sleep(1)
 
     def count(self):
-        """How many of the calls are up still, before they are hung up."""
+        """How many of the calls are up still, before they are hung up; a probe's call has had its time to end."""
+        time.sleep(1)
         self.counted = self.active()
         return self.counted
 
@@ -191,12 +238,39 @@ class Lab:
         report, _ = self.load.communicate(timeout=self.seconds + 60)
         return json.loads(report.strip().splitlines()[-1])
 
-    def probe(self):
-        """One call from INVITE to 200 and BYE; whether it was answered."""
-        command = [self.loadtest, "calls", "--json", "--sip", f"127.0.0.1:{self.sip}", "--to",
-                   f"sip:probe@127.0.0.1:{self.sip}", "--callee", f"127.0.0.1:{self.probed}", "--rate", "4", "--seconds", "1"]
-        made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        return made.returncode == 0
+    def probe(self, within_s=2.0):
+        """One call from INVITE to 200 and BYE, to a telephone of its own; whether it was answered."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+            phone.bind(("127.0.0.1", 0))
+            phone.settimeout(within_s)
+            port, number = phone.getsockname()[1], time.monotonic_ns()
+            server = f"127.0.0.1:{self.sip}"
+
+            def say(method, sequence, to, body=""):
+                kind = "Content-Type: application/sdp\r\n" if body else ""
+                phone.sendto((f"{method} sip:probe@{server} SIP/2.0\r\n"
+                              f"Via: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK{number}{method};rport\r\nMax-Forwards: 70\r\n"
+                              f"From: <sip:probe@127.0.0.1>;tag={number}\r\nTo: {to}\r\nCall-ID: {number}\r\n"
+                              f"CSeq: {sequence} {method}\r\nContact: <sip:probe@127.0.0.1:{port}>\r\n{kind}"
+                              f"Content-Length: {len(body)}\r\n\r\n{body}").encode(), ("127.0.0.1", self.sip))
+
+            def final():
+                while True:
+                    answer = phone.recv(8_192).decode(errors="replace")
+                    if answer.startswith("SIP/2.0 ") and not answer.startswith("SIP/2.0 1"):
+                        return answer
+
+            try:
+                say("INVITE", 1, f"<sip:probe@{server}>", description(port))
+                answer = final()
+                to = header(answer, "To")
+                say("ACK", 1, to)
+                if not answer.startswith("SIP/2.0 200"):
+                    return False
+                say("BYE", 2, to)
+                return final().startswith("SIP/2.0 200")
+            except OSError:
+                return False
 
     def probe_raw(self, within_s=1.0):
         """Whether SIP is answered at all: an OPTIONS. Seconds it took, or None."""
@@ -235,6 +309,7 @@ class Lab:
                 self.server.wait()
         if self.load and self.load.poll() is None:
             self.load.kill()
+        self.answering.socket.close()
         self.log.close()
         if not os.environ.get("KEEP"):
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -266,12 +341,3 @@ class Lab:
         print(json.dumps(lost))
         return lost
 
-
-def run(fault, body):
-    """Runs a fault's body on its lab, and clears up whatever becomes of it."""
-    lab = fault() if callable(fault) else fault
-    try:
-        lab.start()
-        body(lab)
-    finally:
-        lab.stop()

@@ -2,11 +2,11 @@
 """30 % of packets are lost between callers and server, one by one and in bursts: no call ends for it, and the server loses
 none besides."""
 
-from lab import CALLS, Lab, until
+from lab import Lab, until
 
 
 def lossy(name, *how):
-    lab = Lab(f"30 % loss, {name}", '[listening]\nenabled = true\n[store]\nfolder = "data"\n')
+    lab = Lab(f"30 % loss, {name}", '[listening]\nenabled = true\n[store]\nfolder = "data"\n', calls=8)
     try:
         lab.start()
         lab.call(14, *how)
@@ -19,7 +19,7 @@ def lossy(name, *how):
         network = report["network_lost"]
         note = f"{network} packets lost by the network; packets_lost are those the server lost besides; a new call was " \
                f"{'answered' if answers else 'refused'}"
-        lab.verdict(report, CALLS - lab.records(), 0.0, note)
+        lab.verdict(report, lab.calls - lab.records(), 0.0, note)
     finally:
         lab.stop()
 

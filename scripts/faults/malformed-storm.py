@@ -4,7 +4,7 @@
 import random
 import time
 
-from lab import CALLS, ROOT, Lab, until
+from lab import ROOT, Lab, until
 from storm import Storm
 
 random.seed(1)
@@ -36,7 +36,7 @@ try:
     until("a call is answered", lab.probe)
     recovered = time.monotonic() - ended
     active = lab.active()
-    lab.counted = min(active, CALLS)
+    lab.counted = min(active, lab.calls)
     report = lab.finish()
     until("every call is over", lambda: lab.active() == 0, 60)
     slowest = max((answer for answer in answers if answer is not None), default=None)
@@ -45,6 +45,6 @@ try:
             f"{sum(answer is not None for answer in answers)} of 10 OPTIONS answered meanwhile, the slowest after "
             f"{0 if slowest is None else slowest * 1_000:.0f} ms; a new call meanwhile was {'answered' if answered else 'refused'}; "
             f"{len(lab.said('panicked'))} panics")
-    lab.verdict(report, CALLS - lab.records(), recovered, note)
+    lab.verdict(report, lab.calls - lab.records(), recovered, note)
 finally:
     lab.stop()

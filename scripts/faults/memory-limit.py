@@ -7,7 +7,7 @@ of a killed process."""
 import subprocess
 import time
 
-from lab import CALLS, Lab, until
+from lab import Lab, until
 
 
 def has(process):

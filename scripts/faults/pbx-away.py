@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 
-from lab import CALLS, Lab, until
+from lab import Lab, until
 
 
 class Manager:
@@ -43,6 +43,8 @@ class Manager:
             pass
 
     def close(self):
+        # What is accepted at this moment would keep the port open.
+        self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
         for client in self.clients:
             client.close()
@@ -70,6 +72,6 @@ try:
     report = lab.finish()
     until("every call is over", lambda: lab.active() == 0)
     note = f"a new call meanwhile was {'answered' if answers else 'refused'}; recovered: connected and signed in again"
-    lab.verdict(report, CALLS - lab.records(), recovered, note)
+    lab.verdict(report, lab.calls - lab.records(), recovered, note)
 finally:
     lab.stop()

@@ -3,7 +3,7 @@
 
 import time
 
-from lab import CALLS, Lab, until
+from lab import Lab, until
 from storm import Storm
 
 STRANGER = "127.0.0.66"
@@ -36,6 +36,6 @@ try:
     unknown = int(lab.metric('calmline_sip_refused_total{reason="unknown_source"}'))
     note = (f"{storm.sent} requests, {unknown} refused, {storm.answers} answers; {len(lab.said('reason=unknown_source'))} lines for "
             f"fail2ban; a new call meanwhile was {'answered' if answered else 'refused'}")
-    lab.verdict(report, CALLS - lab.records(), recovered, note)
+    lab.verdict(report, lab.calls - lab.records(), recovered, note)
 finally:
     lab.stop()

@@ -4,7 +4,7 @@
 import random
 import time
 
-from lab import CALLS, Lab, until
+from lab import Lab, until
 from storm import Storm
 
 random.seed(1)
@@ -16,7 +16,7 @@ lab = Lab("UDP flood", '[listening]\nenabled = true\n[store]\nfolder = "data"\n'
 try:
     lab.start()
     lab.call(14)
-    targets = [("127.0.0.1", lab.sip)] + [("127.0.0.1", port) for port in range(lab.rtp, lab.rtp + 4 * CALLS, 2)]
+    targets = [("127.0.0.1", lab.sip)] + [("127.0.0.1", port) for port in range(lab.rtp, lab.rtp + 4 * lab.calls, 2)]
     with Storm(targets, NOISE, 20_000) as storm:
         time.sleep(3)
         answers = [lab.probe_raw() for _ in range(10)]
@@ -33,6 +33,6 @@ try:
     note = (f"{storm.sent} datagrams in about 6 s; {sum(answer is not None for answer in answers)} of 10 OPTIONS answered meanwhile, the "
             f"slowest after {0 if slowest is None else slowest * 1_000:.0f} ms; a new call meanwhile was "
             f"{'answered' if answered else 'refused'}; {refused} refused on RTP ports; {len(lab.said('reason=malformed'))} lines in the log")
-    lab.verdict(report, CALLS - lab.records(), recovered, note)
+    lab.verdict(report, lab.calls - lab.records(), recovered, note)
 finally:
     lab.stop()

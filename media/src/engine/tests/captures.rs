@@ -1,6 +1,6 @@
 //! What is captured of legs for whoever looks for a fault, and what never is.
 
-use super::keys::press;
+use super::keys::{press, press_with};
 use super::protected::{far_end, protected, sealed};
 use super::*;
 use crate::srtp::Suite;
@@ -47,8 +47,9 @@ fn headers_alone_where_nothing_else_is_asked_for() {
 fn secret_keys_are_captured_nowhere() {
     let mut world = World::new();
     capture(&mut world, Depth::Whole);
+    let mut caller = Phone::new(11);
     world.order(Command::Secure { leg: CALLER, on: true });
-    press(&mut world, EVENT_TYPE, 5);
+    press_with(&mut world, &mut caller, EVENT_TYPE, 5);
     // A side that takes no events is sent the tones of a key, which are made a while after it.
     world.order(Command::Press { leg: BOT, key: crate::dtmf::Key::from_event(7).expect("a key") });
     world.order(Command::Secure { leg: CALLER, on: false });
@@ -59,7 +60,7 @@ fn secret_keys_are_captured_nowhere() {
 
     world.pass(ms(4_500));
     world.captures.clear();
-    press(&mut world, EVENT_TYPE, 6);
+    press_with(&mut world, &mut caller, EVENT_TYPE, 6);
     assert!(world.captures.iter().filter(rtp).any(|packet| packet.octets().len() > 12), "and then they are again");
 }
 
