@@ -32,7 +32,7 @@ pub(super) struct Watching {
 impl Watching {
     /// Begins to follow messages where somebody wants them; with the ring that captured packets go to, which has one place
     /// where no call is captured.
-    pub(super) async fn start(
+    pub(super) fn start(
         settings: &Settings,
         clock: Clock,
         metrics: &Metrics,
@@ -46,10 +46,8 @@ impl Watching {
         let trace = Arc::new(Trace::new(sip.clone(), history_bytes));
         let start = |wanted| Captures::start(wanted, Arc::clone(&trace), Arc::clone(&ring), clock);
         let captures = capture.clone().map(start);
-        let hep = match hep {
-            Some(wanted) => Some(start_hep(wanted, sip.shown(sip.listen()), Arc::clone(&trace), metrics).await?),
-            None => None,
-        };
+        let near = sip.shown(sip.listen());
+        let hep = hep.as_ref().map(|wanted| start_hep(wanted, near, Arc::clone(&trace), metrics)).transpose()?;
         Ok((Self { trace: Some(trace), captures, hep, dropped: 0 }, ring))
     }
 
@@ -99,7 +97,7 @@ impl Desk {
     }
 }
 
-async fn start_hep(
+fn start_hep(
     HepSettings { collector, agent, key }: &HepSettings,
     near: SocketAddr,
     trace: Arc<Trace>,
@@ -108,5 +106,5 @@ async fn start_hep(
     let key = key.as_ref().map(SecretSource::fetch).transpose().map_err(|why| Failure::of("the secret of hep", why))?;
     let agent = Agent { id: *agent, key: key.map(|key| key.reveal().to_owned()) };
     let options = HepOptions { collector: *collector, agent, trace, near, metrics: metrics.clone() };
-    Hep::start(options).await.map_err(|error| Failure::of("the socket for hep.collector", error))
+    Hep::start(options).map_err(|error| Failure::of("the socket for hep.collector", error))
 }

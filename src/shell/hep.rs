@@ -4,11 +4,10 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::net::UdpSocket;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -62,12 +61,14 @@ impl Hep {
     ///
     /// # Errors
     /// When the system gives no socket.
-    pub async fn start(options: HepOptions) -> io::Result<Self> {
+    pub fn start(options: HepOptions) -> io::Result<Self> {
         let any = match options.collector {
             SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
         };
-        let socket = UdpSocket::bind(any).await?;
+        // Of the system's own: what it does not take at once is let go of, and nobody waits until it would.
+        let socket = UdpSocket::bind(any)?;
+        socket.set_nonblocking(true)?;
         info!(collector = %options.collector, "HEP");
         let (reports, inlet) = mpsc::channel(REPORTS_MAX);
         let metrics = options.metrics.clone();
@@ -167,7 +168,7 @@ impl Teller {
 
     fn send(&mut self, told: &Told<'_>) {
         let packet = self.options.agent.packet(told);
-        let sent = self.socket.try_send_to(&packet, self.options.collector);
+        let sent = self.socket.send_to(&packet, self.options.collector);
         self.options.metrics.count_hep(if sent.is_ok() { "sent" } else { "failed" }, 1);
         let was_heard = std::mem::replace(&mut self.is_heard, sent.is_ok());
         if let (Err(error), true) = (sent, was_heard) {
@@ -189,7 +190,7 @@ mod tests {
 
     #[tokio::test]
     async fn messages_are_told_by_their_calls_and_legs_by_their_quality() {
-        let collector = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+        let collector = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("a port");
         let trace = Arc::new(Trace::new(SipSettings::default(), 0));
         let options = HepOptions {
             collector: collector.local_addr().expect("bound"),
@@ -198,7 +199,7 @@ mod tests {
             near: "192.0.2.9:5060".parse().expect("an address"),
             metrics: Metrics::new(),
         };
-        let hep = Hep::start(options).await.expect("a socket");
+        let hep = Hep::start(options).expect("a socket");
         say(&trace, "INVITE", "one");
         trace.took(LegId(1), "one");
         trace.name(LegId(1), "boot-1");

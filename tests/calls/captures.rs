@@ -189,7 +189,7 @@ fn secret_keys_are_in_no_capture() {
     more_packets("half a second", &caller, 25);
     caller.hang_up().expect("an order");
     let (datagrams, _) = capturing.end();
-    // Eight presses of keys, on two legs, of which the first alone says which.
+    // The first packets of the key that begins it say which one it is, on both legs; all that follow say no more.
     let events = |digits: &[u8]| {
         let of = |datagram: &&Datagram| {
             datagram.rtp().is_some_and(|(header, payload)| {
@@ -198,7 +198,7 @@ fn secret_keys_are_in_no_capture() {
         };
         datagrams.iter().filter(of).count()
     };
-    assert!(events(&[1]) > 4, "what was pressed before is there");
+    assert!(events(&[1]) >= 1, "what was pressed before is there");
     assert_eq!(events(&[8, 6]), 0);
     assert!(events(&[255]) > 12, "that keys were pressed is there, and not which");
     stage.is_empty();
