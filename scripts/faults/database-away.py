@@ -48,9 +48,11 @@ def goes_on(lab, first):
 
 
 def away(lab, _):
-    version, cluster = subprocess.run(["pg_lsclusters", "-h"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()[:2]
-    lab.cluster = (version, cluster)
-    subprocess.run(["pg_ctlcluster", version, cluster, "stop", "-m", "immediate"], check=False)
+    clusters = subprocess.run(["pg_lsclusters", "-h"], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+    # That of this run alone: by its port.
+    ours = next(cluster.split() for cluster in clusters if cluster.split()[2] == os.environ["PGPORT"])
+    lab.cluster = ours[:2]
+    subprocess.run(["pg_ctlcluster", *lab.cluster, "stop", "-m", "immediate"], check=True)
 
 
 def back(lab, _):
