@@ -48,7 +48,7 @@ pub struct Message {
 /// Follows messages.
 pub struct Trace {
     settings: SipSettings,
-    /// Octets of messages of running calls that are kept; the oldest dialog is forgotten beyond it.
+    /// Octets of messages of running calls that are kept; those of the dialog that began first go beyond it.
     history_max: usize,
     followers: broadcast::Sender<Arc<Message>>,
     state: Mutex<State>,
@@ -59,6 +59,8 @@ struct State {
     dialogs: BTreeMap<String, Dialog>,
     /// Call-IDs of dialogs, oldest first; some may be gone.
     order: VecDeque<String>,
+    /// Those of dialogs with messages, likewise.
+    with_messages: VecDeque<String>,
     /// Call-IDs of dialogs that are looked at again then, soonest first.
     lingering: VecDeque<(Instant, String)>,
     legs: BTreeMap<LegId, Names>,
@@ -203,10 +205,18 @@ impl State {
 
     fn keep(&mut self, message: &Arc<Message>, history_max: usize) {
         if let Some(dialog) = self.dialogs.get_mut(&message.call_id).filter(|_| history_max > 0) {
+            if dialog.messages.is_empty() {
+                self.with_messages.push_back(message.call_id.clone());
+            }
             dialog.messages.push(Arc::clone(message));
             self.octets += message.octets.len();
         }
-        while self.octets > history_max && self.forget_oldest() {}
+        while self.octets > history_max
+            && let Some(oldest) = self.with_messages.pop_front()
+        {
+            // The dialog stays: what it says from now on is its call's all the same.
+            self.forget_messages(&oldest);
+        }
     }
 
     fn linger(&mut self, call_id: &str) {
@@ -224,6 +234,10 @@ impl State {
         while self.order.front().is_some_and(|call_id| !self.dialogs.contains_key(call_id)) {
             self.order.pop_front();
         }
+        let has_none = |call_id: &String| self.dialogs.get(call_id).is_none_or(|dialog| dialog.messages.is_empty());
+        while self.with_messages.front().is_some_and(has_none) {
+            self.with_messages.pop_front();
+        }
     }
 
     /// Forgets the dialog that began first; false when there is none.
@@ -234,8 +248,14 @@ impl State {
     }
 
     fn forget(&mut self, call_id: &str) {
-        if let Some(dialog) = self.dialogs.remove(call_id) {
-            self.octets -= dialog.messages.iter().map(|message| message.octets.len()).sum::<usize>();
+        self.forget_messages(call_id);
+        self.dialogs.remove(call_id);
+    }
+
+    fn forget_messages(&mut self, call_id: &str) {
+        if let Some(dialog) = self.dialogs.get_mut(call_id) {
+            let messages = std::mem::take(&mut dialog.messages);
+            self.octets -= messages.iter().map(|message| message.octets.len()).sum::<usize>();
         }
     }
 }

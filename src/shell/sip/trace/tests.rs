@@ -49,7 +49,7 @@ fn what_no_invite_begins_is_not_followed() {
 }
 
 #[test]
-fn the_oldest_dialog_makes_room() {
+fn the_messages_of_the_oldest_dialog_make_room() {
     let trace = trace(200);
     for (number, call_id) in ["one", "two", "three"].into_iter().enumerate() {
         let leg = LegId(number as u32);
@@ -59,6 +59,9 @@ fn the_oldest_dialog_makes_room() {
     }
     let kept = ["one", "two", "three"].map(|call| trace.history(call).len());
     assert_eq!(kept, [0, 1, 1]);
+    assert_eq!(trace.call_of("one").as_deref(), Ok("one"), "it is followed all the same");
+    say(&trace, "BYE", "one");
+    assert_eq!(methods(&trace.history("one")), ["BYE"]);
     let nothing_kept = self::trace(0);
     let mut followed = nothing_kept.follow();
     say(&nothing_kept, "INVITE", "one");
