@@ -13,7 +13,7 @@ mod tones;
 pub use detector::Detector;
 pub use receiver::Receiver;
 pub use sender::{EventPacket, QueueFull, Sender};
-pub use tones::Tones;
+pub use tones::{ToneSender, Tones};
 
 /// A key of a telephone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -441,6 +441,10 @@ impl Leg {
             Verdict::Begins(place) | Verdict::Advances(place) | Verdict::Fills(place) => place,
             Verdict::Duplicate | Verdict::Stale | Verdict::Jumped => return Reception::Refused,
         };
+        if matches!(verdict, Verdict::Begins(_)) {
+            // Another source has times of its own.
+            self.key_receiver = dtmf::Receiver::new(self.key_receiver.clock_hz());
+        }
         if !self.may_receive() {
             return Reception::Withheld;
         }

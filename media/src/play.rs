@@ -9,7 +9,7 @@ use crate::{PlayMode, PromptId, Sound};
 /// One playing of a sound.
 #[derive(Debug)]
 pub struct Player {
-    /// What call control calls it; `None` for a sound of our own, such as the tones of a key.
+    /// What call control calls it; `None` for one that plays to somebody else.
     prompt: Option<PromptId>,
     sound: Arc<Sound>,
     mode: PlayMode,

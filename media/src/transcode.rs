@@ -263,6 +263,10 @@ impl Transcoder {
                 now.wrapping_add((f64::from(since) * ratio) as i32 as u32)
             }
             (None, Some((theirs, ours))) if theirs == timestamp => ours,
+            // Where no audio comes between two presses, our time stands still; theirs does not.
+            (None, Some((_, ours))) if now.wrapping_sub(ours) as i32 <= 0 => {
+                ours.wrapping_add(self.target.codec.clock_hz() / PRESSES_PER_S_MAX)
+            }
             (None, _) => now,
         };
         self.handed = Some((timestamp, ours));
@@ -381,6 +385,8 @@ impl Transcoder {
 const HOLD: Duration = Duration::from_millis(15);
 /// The longest loss that is concealed, ms; what is longer is a pause.
 const CONCEAL_MS_MAX: usize = 100;
+/// Presses that can be told apart: one and its pause last 80 ms at least (ITU-T Q.24).
+const PRESSES_PER_S_MAX: u32 = 12;
 /// A pause beyond this is a jump of the speaker's clock, s.
 const PAUSE_S_MAX: u64 = 30;
 /// Samples that wait at most: 400 ms at 16 kHz, more than two packets and their concealment.

@@ -36,6 +36,8 @@ pub struct Voice {
     player: Option<Player>,
     /// Keys that are being pressed for the leg, in the place of audio.
     keys: Option<Box<dtmf::Sender>>,
+    /// The same as tones, where the far end takes no events.
+    tones: Option<Box<dtmf::ToneSender>>,
     /// Brings the player's 8 kHz to ours.
     doubler: Option<Resampler>,
     speakers: Vec<Speaker>,
@@ -91,6 +93,7 @@ impl Voice {
             encoder: Encoder::new(target.codec, rate_hz, target.opus)?,
             player: None,
             keys: None,
+            tones: None,
             doubler: Resampler::new(NARROW_HZ, rate_hz),
             speakers: Vec::with_capacity(SOURCES_MAX),
             due,
@@ -124,8 +127,8 @@ impl Voice {
         if target != self.target {
             let mut fresh = Self::new(target, self.due)?;
             fresh.encoder.go_on_from(&mut self.encoder);
-            let (player, keys) = (self.player.take(), self.keys.take());
-            *self = Self { player, keys, underruns: self.underruns, resumes: self.resumes, ..fresh };
+            let (player, keys, tones) = (self.player.take(), self.keys.take(), self.tones.take());
+            *self = Self { player, keys, tones, underruns: self.underruns, resumes: self.resumes, ..fresh };
             self.prepare_copies();
         }
         self.speakers.retain(|speaker| wanted.contains(&speaker.wanted));
@@ -190,6 +193,12 @@ impl Voice {
         let _full = keys.press([key].into_iter(), KEY_MS, KEY_MS);
     }
 
+    /// Presses a key for the leg as the tones of it. When too many wait already, it is left out.
+    pub fn press_tones(&mut self, key: Key) {
+        let tones = self.tones.get_or_insert_with(|| Box::new(dtmf::ToneSender::new(NARROW_HZ)));
+        let _full = tones.press(key);
+    }
+
     /// True while it has something to say that is no other party's: a sound or a key.
     pub fn has_own(&self) -> bool {
         self.player.is_some() || self.presses()
@@ -207,7 +216,12 @@ impl Voice {
     }
 
     fn presses(&self) -> bool {
-        self.keys.as_ref().is_some_and(|keys| !keys.is_idle())
+        self.keys.as_ref().is_some_and(|keys| !keys.is_idle()) || self.sounds()
+    }
+
+    /// A key sounds, in the place of everything else.
+    fn sounds(&self) -> bool {
+        self.tones.as_ref().is_some_and(|tones| !tones.is_idle())
     }
 
     /// When the next packet is due.
@@ -235,7 +249,13 @@ impl Voice {
             let resumes = std::mem::take(&mut self.resumes);
             return Some(Made { event: Some(event), ticks, resumes, copied_apart: false });
         }
-        self.mix_packet(now);
+        let length = self.rate_hz as usize / 1_000 * usize::from(self.target.ptime_ms).min(PACKET_MS_MAX);
+        self.without_aside.clear();
+        if self.sounds() {
+            self.sound_packet(length);
+        } else {
+            self.mix_packet(now, length);
+        }
         self.due += Duration::from_millis(u64::from(self.target.ptime_ms));
 
         let before = payload.len();
@@ -300,12 +320,12 @@ impl Voice {
     }
 
     /// Makes the packet of what the leg hears. All of it at once: whoever paces the speakers goes by what is taken from them when.
-    fn mix_packet(&mut self, now: Duration) {
-        let length = self.rate_hz as usize / 1_000 * usize::from(self.target.ptime_ms).min(PACKET_MS_MAX);
+    fn mix_packet(&mut self, now: Duration, length: usize) {
         let mut sources = [mix::Source { samples: &[], gain: mix::Ramp::steady(0) }; SOURCES_MAX + 1];
         let mut count = 0;
         if let Some(player) = &mut self.player {
-            play(player, self.doubler.as_mut(), length, &mut self.narrow, &mut self.prompt);
+            let next = |frame: &mut [i16]| player.next_frame(frame);
+            widen(next, self.doubler.as_mut(), length, &mut self.narrow, &mut self.prompt);
             sources[0] = mix::Source { samples: &self.prompt, gain: mix::Ramp::steady(UNITY_Q15) };
             count = 1;
         }
@@ -319,11 +339,17 @@ impl Voice {
         }
         self.packet.resize(length, 0);
         mix::mix(&sources[..count], &mut self.packet);
-        self.without_aside.clear();
         if self.player.as_ref().is_some_and(Player::is_aside) {
             self.without_aside.resize(length, 0);
             mix::mix(&sources[1..count], &mut self.without_aside);
         }
+    }
+
+    /// Makes the packet of the key that sounds.
+    fn sound_packet(&mut self, length: usize) {
+        let Some(tones) = &mut self.tones else { return };
+        let next = |frame: &mut [i16]| tones.next_frame(frame);
+        widen(next, self.doubler.as_mut(), length, &mut self.narrow, &mut self.packet);
     }
 
     /// How loud the other parties are while the present sound plays.
@@ -343,23 +369,23 @@ impl Voice {
     }
 }
 
-/// The next part of a sound, at the voice's rate.
-fn play(
-    player: &mut Player,
+/// The next `length` samples of what is made at 8 kHz, at the voice's rate.
+fn widen(
+    next: impl FnOnce(&mut [i16]),
     doubler: Option<&mut Resampler>,
     length: usize,
     narrow: &mut Vec<i16>,
-    prompt: &mut Vec<i16>,
+    out: &mut Vec<i16>,
 ) {
-    prompt.clear();
+    out.clear();
     let Some(doubler) = doubler else {
-        prompt.resize(length, 0);
-        return player.next_frame(prompt);
+        out.resize(length, 0);
+        return next(out);
     };
     narrow.clear();
     narrow.resize(length / 2, 0);
-    player.next_frame(narrow);
-    doubler.process(narrow, prompt);
+    next(narrow);
+    doubler.process(narrow, out);
 }
 
 /// The rate of sounds, Hz.

@@ -1,10 +1,11 @@
 //! A key as the two tones that a telephone makes of it (ITU-T Q.23), for legs that agreed no telephone-event.
 //!
-//! Makes samples frame by frame at any rate; keys that wait and the pauses between them are the caller's.
+//! Makes samples frame by frame at any rate, of one key or of several that wait for one another.
 
+use std::collections::VecDeque;
 use std::f64::consts::TAU;
 
-use super::{COLUMNS_HZ, Key, ROWS_HZ};
+use super::{COLUMNS_HZ, Key, QueueFull, ROWS_HZ, Sender};
 use crate::tone::{SINE_0_DBM0, edge};
 
 /// One key that sounds.
@@ -52,6 +53,61 @@ impl Tones {
     }
 }
 
+/// The keys that wait to sound on one leg.
+#[derive(Debug)]
+pub struct ToneSender {
+    rate_hz: u32,
+    queue: VecDeque<Key>,
+    /// The key that sounds, or did before the pause that is behind it.
+    tones: Option<Tones>,
+    /// Samples left of it and of that pause.
+    left: usize,
+}
+
+impl ToneSender {
+    /// For samples at a rate in Hz.
+    pub fn new(rate_hz: u32) -> Self {
+        Self { rate_hz, queue: VecDeque::with_capacity(Sender::KEYS_MAX), tones: None, left: 0 }
+    }
+
+    /// Takes a key.
+    ///
+    /// # Errors
+    /// When [`Sender::KEYS_MAX`] wait.
+    pub fn press(&mut self, key: Key) -> Result<(), QueueFull> {
+        if self.queue.len() >= Sender::KEYS_MAX {
+            return Err(QueueFull);
+        }
+        self.queue.push_back(key);
+        Ok(())
+    }
+
+    /// True when nothing waits and nothing sounds.
+    pub fn is_idle(&self) -> bool {
+        self.left == 0 && self.queue.is_empty()
+    }
+
+    /// Writes the next samples: a key, its pause, the next one; silence when there is none.
+    pub fn next_frame(&mut self, mut frame: &mut [i16]) {
+        while !frame.is_empty() {
+            if self.left == 0 {
+                let Some(key) = self.queue.pop_front() else { return frame.fill(0) };
+                self.tones = Some(Tones::new(key, KEY_MS, self.rate_hz));
+                self.left = samples(KEY_MS + PAUSE_MS, self.rate_hz);
+            }
+            let (part, rest) = frame.split_at_mut(self.left.min(frame.len()));
+            if let Some(tones) = &mut self.tones {
+                tones.next_frame(part);
+            }
+            self.left -= part.len();
+            frame = rest;
+        }
+    }
+}
+
+/// How long a key sounds, and how long the pause behind it is, ms (ITU-T Q.24 wants 40 at least).
+const KEY_MS: u32 = 100;
+const PAUSE_MS: u32 = 100;
 /// -11 dBm0.
 const ROW_PEAK: f32 = SINE_0_DBM0 * 0.281_8;
 /// -9 dBm0: lines lose more of the high tones.
@@ -95,6 +151,31 @@ mod tests {
         assert!((13_000..15_000).contains(&peak), "{peak}");
         assert_eq!((samples[0], samples[799]), (0, 0));
         assert!(samples[..4].iter().chain(&samples[796..]).all(|sample| sample.abs() < 600));
+    }
+
+    #[test]
+    fn keys_wait_for_one_another() {
+        for frame_samples in [80, 160, 240, 480] {
+            let mut sender = ToneSender::new(8_000);
+            let keys: Vec<Key> = "1123*".chars().map(|key| key.try_into().expect("a key")).collect();
+            keys.iter().for_each(|key| sender.press(*key).expect("there is room"));
+            let (mut detector, mut out, mut frames) = (Detector::new(), Vec::new(), 0);
+            let mut frame = vec![0; frame_samples];
+            while !sender.is_idle() {
+                sender.next_frame(&mut frame);
+                detector.handle(&frame, &mut out);
+                frames += 1;
+            }
+            let heard: Vec<Key> =
+                out.iter().filter_map(|press| if let Press::Down(key) = press { Some(*key) } else { None }).collect();
+            assert_eq!(heard, keys, "frames of {frame_samples} samples");
+            assert_eq!(frames, (5 * 1_600_usize).div_ceil(frame_samples));
+            sender.next_frame(&mut frame);
+            assert_eq!(frame, vec![0; frame_samples]);
+        }
+        let mut sender = ToneSender::new(8_000);
+        (0..Sender::KEYS_MAX).for_each(|_| sender.press(Key::at(0, 0)).expect("there is room"));
+        assert_eq!(sender.press(Key::at(0, 0)), Err(QueueFull));
     }
 
     #[test]

@@ -1,15 +1,14 @@
 //! Carries out call control's orders on the engine's legs.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Engine, LegSlot, Output, Tie};
-use crate::dtmf::{Key, Tones};
+use crate::dtmf::Key;
 use crate::leg::{Leg, Supervised};
 use crate::packet::Ssrc;
 use crate::play::Playing;
 use crate::relay::Outgoing;
-use crate::{Command, Event, LegId, PlayMode, Sound};
+use crate::{Command, Event, LegId};
 
 impl Engine {
     pub(super) fn order(&mut self, now: Duration, command: Command, out: &mut Output) {
@@ -115,15 +114,12 @@ impl Engine {
         let Some(&slot) = self.slots.get(&leg) else { return };
         let Some(target) = self.leg(slot).and_then(Leg::target) else { return };
         let Some(found) = self.leg_mut(slot) else { return };
-        let Some((_, clock_hz)) = found.event() else {
-            let mut samples = vec![0; TONE_SAMPLES];
-            Tones::new(key, TONE_MS, 8_000).next_frame(&mut samples);
-            let sound = Arc::new(Sound { samples });
-            let playing = Playing { prompt: None, sound, mode: PlayMode::Replace, repeats: false, key_ends: false };
-            return self.start_play(now, leg, playing, out);
-        };
+        let event = found.event();
         if let Ok(voice) = found.raise_voice(now, target) {
-            voice.press(key, clock_hz);
+            match event {
+                Some((_, clock_hz)) => voice.press(key, clock_hz),
+                None => voice.press_tones(key),
+            }
         }
         self.arrange(now, slot, out);
     }
@@ -154,7 +150,3 @@ impl Engine {
 
 /// Sources of one leg that are told apart from those of the legs opened after it, one of which may have its slot.
 const SOURCES_PER_LEG: u32 = 1 << 12;
-/// How long the tones of a key sound, ms.
-const TONE_MS: u32 = 100;
-/// The same in samples, with the ramps that end it.
-const TONE_SAMPLES: usize = 880;

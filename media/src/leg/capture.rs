@@ -66,5 +66,5 @@ impl<'a> Captures<'a> {
     }
 }
 
-/// How long headers alone are kept once nothing is secret any more: longer than a press of sixteen keys takes to be sent on.
-const SECRET_AFTER: Duration = Duration::from_secs(5);
+/// How long headers alone are kept once nothing is secret any more: longer than as many keys as may wait take to be sent on.
+const SECRET_AFTER: Duration = Duration::from_secs(20);

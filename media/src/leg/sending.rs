@@ -148,6 +148,7 @@ impl Leg {
 
     fn speak_once(&mut self, now: Duration, slot: LegSlot, out: &mut Output) {
         let passage = self.target().and_then(|target| self.passage(PayloadKind::Audio(target.codec)));
+        let event_type = self.event();
         let Some(voice) = &mut self.voice else { return };
         let start = out.made.len();
         out.made.resize(start + HEADER_BYTES, 0);
@@ -156,8 +157,13 @@ impl Leg {
             out.made.truncate(start);
             return voice.missed();
         };
+        if made.event.is_some() && event_type.is_none() {
+            // The far end has taken events back while a key waited.
+            out.made.truncate(start);
+            return voice.missed();
+        }
         let mut stamp = self.outgoing.make(now, passage.payload_type, made.ticks, made.resumes);
-        if let (Some(event), Some((payload_type, clock_hz))) = (made.event, self.event()) {
+        if let (Some(event), Some((payload_type, clock_hz))) = (made.event, event_type) {
             let back = scaled(event.timestamp_back, clock_hz, passage.codec.clock_hz());
             stamp = event_stamp(stamp, event, payload_type, back);
         }

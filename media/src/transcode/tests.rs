@@ -119,6 +119,20 @@ fn a_key_press_keeps_its_time() {
 }
 
 #[test]
+fn presses_of_a_silent_sender_have_times_of_their_own() {
+    let mut run = Run::new(Codec::Opus, Codec::Pcma, 20);
+    run.say(0);
+    let mut before = None;
+    for press in 0..5 {
+        let theirs = 160 + press * 1_600;
+        let first = run.transcoder.hand_through(theirs, 8_000).timestamp;
+        assert_eq!(run.transcoder.hand_through(theirs, 8_000).timestamp, first, "one press, one time");
+        assert!(before.is_none_or(|before| first > before), "press {press}: {first} behind {before:?}");
+        before = Some(first);
+    }
+}
+
+#[test]
 fn another_source_goes_on_behind() {
     let mut run = Run::new(Codec::Pcmu, Codec::Pcma, 20);
     run.say(0);

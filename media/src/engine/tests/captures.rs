@@ -58,7 +58,7 @@ fn secret_keys_are_captured_nowhere() {
     let rtp = |packet: &&CapturedPacket| !crate::rtcp::is_control(packet.octets());
     assert!(world.captures.iter().filter(rtp).all(|packet| packet.octets().len() == 12));
 
-    world.pass(ms(4_500));
+    world.pass(ms(19_500));
     world.captures.clear();
     press_with(&mut world, &mut caller, EVENT_TYPE, 6);
     assert!(world.captures.iter().filter(rtp).any(|packet| packet.octets().len() > 12), "and then they are again");

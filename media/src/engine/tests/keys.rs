@@ -39,6 +39,27 @@ fn a_side_without_events_hears_the_tones() {
 }
 
 #[test]
+fn tones_of_keys_wait_for_one_another_and_leave_a_prompt_alone() {
+    let mut world = World::with(settings(CALLER), settings(BOT).with_events(None));
+    let mut caller = Phone::new(11);
+    world.speak(CALLER, &mut caller, 10);
+    world.play(BOT, 1, vec![100; 8_000], PlayMode::Replace);
+    let keys_pressed = "1122*";
+    for letter in keys_pressed.chars() {
+        world.order(Command::Press { leg: BOT, key: Key::try_from(letter).expect("a key") });
+    }
+    world.speak(CALLER, &mut caller, 150);
+    let (mut detector, mut out) = (crate::dtmf::Detector::new(), Vec::new());
+    world.sound(BOT, Codec::Pcmu).chunks(160).for_each(|frame| detector.handle(frame, &mut out));
+    let heard: String = out
+        .iter()
+        .filter_map(|press| if let crate::dtmf::Press::Down(key) = press { Some(key.to_string()) } else { None })
+        .collect();
+    assert_eq!(heard, keys_pressed);
+    assert!(world.events.contains(&Event::PlayEnded { leg: BOT, prompt: PromptId(1), completed: true }));
+}
+
+#[test]
 fn keys_reach_a_side_for_which_audio_is_made() {
     for codec in [Codec::Pcmu, Codec::Opus] {
         let bot = settings_of(BOT, codec, if codec == Codec::Opus { 107 } else { 0 }).with_events(Some(EVENT_TYPE));
