@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use calmline::shell::clock::Clock;
-use calmline::shell::media::{CopyRing, MediaHandle, MediaIo, MediaOptions, MediaPriority, TapRing};
+use calmline::shell::media::{CaptureRing, CopyRing, MediaHandle, MediaIo, MediaOptions, MediaPriority, TapRing};
 use media::{Codec, Command, LegId, Ssrc, Stamp, StreamSettings};
 use tokio::sync::mpsc;
 
@@ -51,6 +51,7 @@ fn main() {
         priority: MediaPriority::Realtime,
         tap: Arc::clone(&tap),
         copies: Arc::new(CopyRing::new(64)),
+        captures: Arc::new(CaptureRing::new(64)),
         events: sender,
         clock: Clock::start(),
     };

@@ -27,7 +27,7 @@ pub use self::recordings::{RecordingsAddArgs, RecordingsCommand};
 pub use self::user::{TotpArgs, UserCommand};
 pub use self::watch::{
     AlertArgs, AlertAssignArgs, AlertDeedCommand, AlertSnoozeArgs, AlertsArgs, AlertsListArgs, CallsArgs, CallsState,
-    TailArgs,
+    CaptureArgs, TailArgs,
 };
 use crate::export::{ExportFormat, ExportTable};
 use crate::features::Features;
@@ -77,6 +77,8 @@ enum Command {
     Alerts(AlertsArgs),
     /// What happens in a running server, as it happens, until Ctrl-C. Comes back when the server was away.
     Tail(TailArgs),
+    /// Writes the packets of a call of a running server to a file for Wireshark, from now on: SIP and RTP of both legs.
+    Capture(CaptureArgs),
     /// What systems outside are still to be told of, and what they would not take.
     #[command(subcommand)]
     Deliveries(DeliveriesCommand),
@@ -423,6 +425,7 @@ impl Cli {
             Command::Calls(args) => watching::calls(&args),
             Command::Alerts(args) => watching::alerts(&args),
             Command::Tail(args) => watching::tail(&args),
+            Command::Capture(args) => watching::capture(&args),
             Command::Deliveries(command) => delivering::run(&command),
             Command::Keys(command) => rotation::run(&command),
             Command::Models(command) => models::run(&command),

@@ -10,6 +10,7 @@ mod audio;
 mod browser;
 mod bypass;
 mod call;
+mod capture;
 mod chat;
 mod codecs;
 mod command;
@@ -69,6 +70,7 @@ use nlu::recognition::Language;
 use routing::CallKey;
 
 pub use browser::{BROWSER_PAYLOAD_TYPE, Browser};
+pub use capture::Capturable;
 pub(crate) use chat::is_garbled;
 pub use chat::{ChatOpening, MOOD_HOLDS, Message, Showing};
 pub use command::{Command, InfoMethod, SipCommand};

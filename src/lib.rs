@@ -11,6 +11,7 @@ pub mod analyze;
 mod api;
 mod backtest;
 mod backup;
+mod capture;
 pub mod cli;
 pub mod compliance;
 pub mod control;
@@ -26,6 +27,7 @@ mod exporting;
 pub mod features;
 #[cfg(test)]
 mod fuzzed;
+mod hep;
 mod hexadecimal;
 pub mod identity;
 pub mod judges;

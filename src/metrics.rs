@@ -14,6 +14,7 @@ mod shadow;
 mod sources;
 mod store;
 mod table;
+mod watching;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -10,6 +10,7 @@ mod reload;
 mod start;
 mod systemd;
 mod unprotected;
+mod watching;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};

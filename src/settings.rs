@@ -5,6 +5,7 @@
 
 mod alerts;
 mod audio;
+mod capture;
 mod check;
 mod compliance;
 mod consent;
@@ -12,6 +13,7 @@ mod crm;
 mod fault;
 mod forks;
 mod headers;
+mod hep;
 mod indicator;
 mod knowledge;
 mod mail;
@@ -45,6 +47,7 @@ use media::sdp::{Exchange, Protection};
 
 pub use alerts::AlertSettings;
 pub use audio::AudioSettings;
+pub use capture::CaptureSettings;
 pub use check::{Checked, check, check_settings};
 pub(crate) use check::{check_settings_as, load_knowledge};
 pub use compliance::ComplianceSettings;
@@ -53,6 +56,7 @@ pub use crm::CrmSettings;
 pub use fault::Fault;
 pub use forks::ForkSettings;
 pub use headers::{HeaderChanges, HeaderRules};
+pub use hep::HepSettings;
 pub use indicator::{Hearer, IndicatorSettings, Presence};
 pub use ipnet::IpNet;
 pub use knowledge::KnowledgeSettings;
@@ -121,6 +125,10 @@ pub struct Settings {
     pub report_font: Option<PathBuf>,
     /// `[mail]`; `None` when the section is absent.
     pub mail: Option<MailSettings>,
+    /// `[capture]`; `None` when the section is absent: then no call is captured.
+    pub capture: Option<CaptureSettings>,
+    /// `[hep]`; `None` when the section is absent: then no collector is told of messages.
+    pub hep: Option<HepSettings>,
     /// `[speech]`.
     pub speech: SpeechSettings,
     /// `[policy]`.

@@ -2,12 +2,14 @@
 
 pub mod advise;
 pub mod browser;
+pub mod capture;
 pub mod clock;
 pub mod copy;
 pub mod crm;
 pub mod dtls;
 pub mod escalate;
 pub mod fork;
+pub mod hep;
 pub mod inherited;
 pub mod listen;
 pub mod media;

@@ -1,6 +1,7 @@
-//! `calmline calls`, `calmline alerts` and `calmline tail`: what a running server tells, as tables for people and as JSON for
-//! programs.
+//! `calmline calls`, `calmline alerts`, `calmline tail` and `calmline capture`: what a running server tells, as tables for
+//! people, as JSON for programs, and as packets for Wireshark.
 
+mod capture;
 mod table;
 mod tail;
 
@@ -13,6 +14,7 @@ use crate::cli::{
     Failure, print_line,
 };
 use crate::hexadecimal::escaped;
+pub(crate) use capture::run as capture;
 use table::Table;
 pub(crate) use tail::run as tail;
 

@@ -13,6 +13,7 @@ mod backup;
 mod board;
 mod bus;
 mod calls;
+mod capture;
 mod channel;
 mod consent;
 mod console;
@@ -75,6 +76,7 @@ use crate::metrics::Metrics;
 use crate::settings::TlsSettings;
 use crate::shell::advise::SharedShelf;
 use crate::shell::browser::Browsers;
+use crate::shell::capture::Captures;
 use crate::shell::copy::Copies;
 use crate::shell::crm::Outbox;
 use crate::shell::escalate::Escalating;
@@ -143,6 +145,8 @@ pub struct Inside {
     pub reloads: mpsc::Sender<ReloadAsked>,
     /// Where live audio comes from.
     pub copies: Copies,
+    /// Who captures calls, where that may be.
+    pub captures: Option<Captures>,
     /// Who connects supervisors' browsers.
     pub browsers: Browsers,
     /// Where forked calls come in.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use calmline::shell::clock::Clock;
-use calmline::shell::media::{CopyRing, MediaHandle, MediaIo, MediaOptions, MediaPriority, TapRing};
+use calmline::shell::media::{CaptureRing, CopyRing, MediaHandle, MediaIo, MediaOptions, MediaPriority, TapRing};
 use media::{Codec, Command, LegId, Ssrc, Stamp, StreamSettings};
 use tokio::sync::mpsc;
 
@@ -36,6 +36,7 @@ fn steady_state_allocates_nothing() {
             legs_max: LEGS as usize,
             tap: Arc::clone(&tap),
             copies: Arc::new(CopyRing::new(64)),
+            captures: Arc::new(CaptureRing::new(64)),
             events: sender,
             clock: Clock::start(),
         })

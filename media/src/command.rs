@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::codec::OpusSettings;
 use crate::dtmf::Key;
-use crate::engine::Channel;
+use crate::engine::{Capturing, Channel};
 use crate::quality::LegQuality;
 use crate::sdp::Formats;
 use crate::srtp::{Security, SessionKeys};
@@ -124,6 +124,13 @@ pub enum Command {
         leg: LegId,
         /// On or off.
         on: bool,
+    },
+    /// Starts or ends the capturing of a leg's packets.
+    Capture {
+        /// Whose.
+        leg: LegId,
+        /// How; `None` ends it.
+        capture: Option<Capturing>,
     },
     /// Ends a leg and its bridge; `Event::Closed` follows.
     Close {

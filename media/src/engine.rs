@@ -20,7 +20,8 @@ use std::time::Duration;
 pub use self::hearing::SUPERVISORS_MAX;
 use self::law::Tables;
 pub use self::output::{
-    Channel, CopiedPacket, Datagram, Departure, LegSlot, Output, TAP_BYTES_MAX, TapFrame, Tie, Way,
+    CapturedPacket, Capturing, Channel, CopiedPacket, Datagram, Departure, Depth, LegSlot, Output, TAP_BYTES_MAX,
+    TapFrame, Tie, Way,
 };
 use crate::leg::Leg;
 use crate::packet::PACKET_BYTES_MAX;
@@ -155,7 +156,7 @@ impl Engine {
             Some(0..=3) if stun::is_stun(datagram) => self.check(now, &arrival, out),
             Some(20..=63) => self.shake_hands(now, &arrival, out),
             Some(_) if arrival.channel == Channel::Control || rtcp::is_control(datagram) => {
-                self.control_packet(now, arrival);
+                self.control_packet(now, arrival, out);
             }
             Some(_) => self.audio_packet(now, arrival, out),
         }

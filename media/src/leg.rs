@@ -2,12 +2,14 @@
 //!
 //! Knows nothing of other legs; who hears whom is the engine's.
 
+mod capture;
 mod partner;
 mod protection;
 mod reports;
 mod sending;
 mod tie;
 
+pub(crate) use capture::{Capture, Captures};
 pub(crate) use sending::rescale_duration;
 
 use std::net::SocketAddr;
@@ -58,6 +60,7 @@ pub(crate) struct Leg {
     pub(crate) supervised: bool,
     pub(crate) tapped: bool,
     pub(crate) copied: bool,
+    pub(crate) capture: Capture,
     pub(crate) secure: bool,
     pub(crate) tap_dropped: u64,
     packets_sent: u64,
@@ -171,6 +174,7 @@ impl Leg {
             supervised: false,
             tapped: false,
             copied: false,
+            capture: Capture::default(),
             secure: false,
             tap_dropped: 0,
             packets_sent: 0,

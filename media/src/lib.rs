@@ -38,8 +38,8 @@ pub use command::{
     Supervision,
 };
 pub use engine::{
-    Arrival, BUFFER_BYTES, Channel, CopiedPacket, Datagram, Departure, Engine, Input, LegSlot, Output, SUPERVISORS_MAX,
-    TAP_BYTES_MAX, TapFrame, Tie, Way,
+    Arrival, BUFFER_BYTES, CapturedPacket, Capturing, Channel, CopiedPacket, Datagram, Departure, Depth, Engine, Input,
+    LegSlot, Output, SUPERVISORS_MAX, TAP_BYTES_MAX, TapFrame, Tie, Way,
 };
 pub use ids::{LegId, PromptId};
 pub use packet::{HEADER_BYTES, Malformed, PACKET_BYTES_MAX, RtpHeader, Ssrc, Stamp};

@@ -11,8 +11,8 @@ use media::rtcp::{Playout, REPORT_BYTES_MAX, Session};
 use media::srtp::{MASTER_BYTES_MAX, MasterKey, Receiver, Security, Sender, SessionKeys, Suite, TRAILER_BYTES_MAX};
 use media::stats::Reception;
 use media::{
-    Arrival, BUFFER_BYTES, Channel, Codec, Command, Engine, Event, Input, LegId, Output, PlayMode, PromptId, RtpHeader,
-    Sequencer, Sides, Sound, Ssrc, Stamp, StreamSettings, Supervision,
+    Arrival, BUFFER_BYTES, Capturing, Channel, Codec, Command, Depth, Engine, Event, Input, LegId, Output, PlayMode,
+    PromptId, RtpHeader, Sequencer, Sides, Sound, Ssrc, Stamp, StreamSettings, Supervision,
 };
 
 const LEGS: u32 = 100;
@@ -96,7 +96,7 @@ fn transcoding_and_protection_allocate_nothing() {
 }
 
 #[test]
-fn supervision_and_copies_allocate_nothing() {
+fn supervision_copies_and_captures_allocate_nothing() {
     let mut engine = Engine::new(3, 3);
     let mut out = Output::new();
     let codecs = [(Codec::Pcmu, 0), (Codec::Pcma, 8), (Codec::G722, 9)];
@@ -106,6 +106,7 @@ fn supervision_and_copies_allocate_nothing() {
             Command::Open { leg: id, port: 4000, address: None },
             Command::Configure { leg: id, settings },
             Command::Copy { leg: id, on: true },
+            Command::Capture { leg: id, capture: Some(Capturing { number: 1, near: home(leg), depth: Depth::Whole }) },
         ] {
             engine.handle(Duration::ZERO, Input::Command(command), &mut out);
         }
@@ -115,7 +116,7 @@ fn supervision_and_copies_allocate_nothing() {
     for command in [Command::Bridge { a, b }, supervise] {
         engine.handle(Duration::ZERO, Input::Command(command), &mut out);
     }
-    let (mut sent, mut copied, mut warm) = (0, 0, 0);
+    let (mut sent, mut copied, mut captured, mut warm) = (0, 0, 0, 0);
     for round in 0..ROUNDS_WARM + ROUNDS {
         if round == ROUNDS_WARM {
             warm = counting::calls();
@@ -131,6 +132,7 @@ fn supervision_and_copies_allocate_nothing() {
             let arrival = Arrival { slot, channel, from, at, buffer: 0, bytes: &mut bytes, length: 172 };
             engine.handle(at, Input::Packet(arrival), &mut out);
             (sent, copied) = (sent + out.packets.len(), copied + out.copies.len());
+            captured += out.captures.len();
             out.clear();
         }
         engine.handle(at, Input::Tick, &mut out);
@@ -140,6 +142,7 @@ fn supervision_and_copies_allocate_nothing() {
     assert_eq!(counting::calls() - warm, 0, "calls of the allocator");
     let packets = 3 * (ROUNDS + ROUNDS_WARM) as usize;
     assert!(sent + 30 > packets && copied + 30 > 2 * packets, "{sent} sent, {copied} copied of {packets}");
+    assert!(captured >= packets, "{captured} captured of {packets}");
 }
 
 #[test]

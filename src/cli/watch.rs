@@ -1,4 +1,6 @@
-//! What can be asked of `calmline calls`, `calmline alerts` and `calmline tail`.
+//! What can be asked of `calmline calls`, `calmline alerts`, `calmline tail` and `calmline capture`.
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -128,6 +130,32 @@ pub struct TailArgs {
     /// Prints one JSON object an event, as the API has it.
     #[arg(long)]
     pub json: bool,
+    /// The server to ask.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// `calmline capture`.
+#[derive(Debug, Args)]
+pub struct CaptureArgs {
+    /// The call, as `calmline calls` lists it.
+    #[arg(value_name = "CALL")]
+    pub call: String,
+    /// Why, for the audit trail (1-200 characters).
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// The file, in pcapng; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// For how long at most; it ends with the call.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub seconds: u32,
+    /// How large it may become; as large as the server permits when not given.
+    #[arg(long, value_name = "BYTES")]
+    pub bytes: Option<u64>,
+    /// Headers of audio packets alone, also where there might be more.
+    #[arg(long)]
+    pub headers: bool,
     /// The server to ask.
     #[command(flatten)]
     pub server: ServerArgs,

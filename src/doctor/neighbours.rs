@@ -40,11 +40,13 @@ async fn trunks(settings: &Settings) -> Vec<Finding> {
     let mut sip = settings.sip.clone();
     sip.listeners.iter_mut().for_each(|Listener { address, .. }| address.set_port(0));
     let (events, _unheard) = mpsc::channel(1);
-    let side = match SipSide::start(SipOptions { settings: sip, trunks: asked, metrics: Metrics::new() }, events).await
-    {
-        Ok(side) => side,
-        Err(error) => return vec![Finding::fail("trunks", error.to_string(), "they could not be asked")],
-    };
+    let side =
+        match SipSide::start(SipOptions { settings: sip, trunks: asked, metrics: Metrics::new(), trace: None }, events)
+            .await
+        {
+            Ok(side) => side,
+            Err(error) => return vec![Finding::fail("trunks", error.to_string(), "they could not be asked")],
+        };
     let until = Instant::now() + TRUNKS_WITHIN;
     while Instant::now() < until && side.trunks().iter().any(|trunk| trunk.health == Health::Unknown) {
         sleep(Duration::from_millis(50)).await;

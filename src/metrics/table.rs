@@ -11,6 +11,7 @@ use super::mood::{BREACHES, GROUP_TURNS};
 use super::reels::{REEL_AUDIO, REELS, REELS_BYTES, REELS_ENDED, REELS_UP};
 use super::shadow::{SHADOW_CPU, SHADOW_DIFFERENCE, SHADOW_STEPS};
 use super::sources::{PULLS, SOURCE_ACCURACY, SOURCE_AGE, SOURCE_COMPLETENESS, SOURCE_ROWS};
+use super::watching::{CAPTURED_DROPPED, HEP};
 use super::{api::REQUESTS_LIMITED, bounds::Bounds};
 
 /// How a metric behaves.
@@ -529,6 +530,8 @@ pub const TABLE: &[Metric] = &[
     AUDIO_MISSED,
     COPIES_DROPPED,
     COPIER_RESTARTS,
+    CAPTURED_DROPPED,
+    HEP,
     REINVITES,
     BYPASSES,
     SIP_REFUSED,

@@ -49,6 +49,8 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.count_listener_restart("panic");
     metrics.count_copies_dropped(5);
     metrics.count_copier_restart();
+    metrics.count_captured_dropped(2);
+    metrics.count_hep("sent", 1);
     metrics.set_listener_up(true);
     metrics.set_listening_backlog(4);
     metrics.set_policies(&["after-sales@3"]);

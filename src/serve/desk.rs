@@ -15,6 +15,7 @@ use super::load::{LoadMeter, Reading, processor_time};
 use super::reload::{Fresh, Neighbours};
 use super::start::show_policies;
 use super::systemd::Watchdog;
+use super::watching::Watching;
 use crate::control::{
     Command, Control, ControlSettings, Done, ForkEvent, HandshakeFailure, Input, Load, OldTerms, Order, SipEvent,
     Sounds,
@@ -60,6 +61,7 @@ pub(super) struct Desk {
     pub(super) speaker: Speaker,
     pub(super) connectors: Connectors,
     pub(super) copies: Copies,
+    pub(super) watching: Watching,
     /// Copied packets that had been dropped when that was last read.
     pub(super) copies_dropped: u64,
     pub(super) tap: Arc<TapRing>,
@@ -179,6 +181,7 @@ impl Desk {
         }
         self.control.tick(now, &mut self.commands);
         self.carry_out_all();
+        self.watching.follow(&self.control, &self.media);
         // Only now: whoever waits finds everything done.
         let Some((waits, outcome, call)) = answer else { return };
         let opened = outcome.as_ref().ok().cloned();
@@ -328,7 +331,10 @@ impl Desk {
     /// Hands a command to whom it is for; what comes back at once is an event.
     fn carry_out(&mut self, command: Command) -> Option<Input> {
         match command {
-            Command::Sip(command) => self.sip.handle(command),
+            Command::Sip(command) => {
+                self.watching.name(&self.control, &command);
+                self.sip.handle(command);
+            }
             Command::Fork(command) => self.forks.handle(command),
             Command::Media(command) => return self.order_media(command),
             Command::Handshake { leg, handshake, forks } => {
@@ -345,6 +351,7 @@ impl Desk {
             Command::Speak { leg, prompt, saying } => return self.speaker.ask(leg, prompt, saying).map(spoken_input),
             Command::Notice(notice) => {
                 log(&notice);
+                self.watching.tell(&notice);
                 return self.knowing.tell(&notice, Moment::now());
             }
         }
@@ -415,6 +422,7 @@ impl Desk {
         let dropped = self.copies.packets_dropped();
         self.metrics.count_copies_dropped(dropped - self.copies_dropped);
         self.copies_dropped = dropped;
+        self.look_at_captures();
         self.metrics.set_sip_connections(self.sip.connections());
         self.metrics.set_servers_restrained(self.sip.servers_restrained());
         self.sip.tell_load(self.control.refused_percent(now));

@@ -19,6 +19,7 @@ use super::load::LoadMeter;
 use super::reload::Reloader;
 use super::systemd::Watchdog;
 use super::unprotected::unprotected;
+use super::watching::Watching;
 use crate::cli::{Failure, ServeArgs};
 use crate::control::{Control, ControlSettings, Departures, ForkEvent, Input, Order, SipEvent, Sounds};
 use crate::hexadecimal::hexadecimal;
@@ -30,16 +31,18 @@ use crate::recognizer::RecognizerFiles;
 use crate::reporting::write_by_the_clock;
 use crate::settings::{Fault, Policies, Settings, TenantTokenSource, Zone, shared_token};
 use crate::shell::browser::Browsers;
+use crate::shell::capture::Captures;
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
 use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Baselines, Bench, Chaos, Heard, ListenOptions, Listening, Parties, Words};
-use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
+use crate::shell::media::{CaptureRing, CopyRing, MediaHandle, MediaOptions, TapRing};
 use crate::shell::pbx::{Connectors, FreshPbxes};
 use crate::shell::provider::Provider;
 use crate::shell::recognize::Recognizing;
 use crate::shell::reels::{ReelOptions, Reels};
+use crate::shell::sip::trace::Trace;
 use crate::shell::sip::{SipOptions, SipSide};
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
 use crate::store::Store;
@@ -76,7 +79,8 @@ impl Server {
         let (clock, metrics, readiness) = (Clock::start(), Metrics::new(), Arc::new(Readiness::default()));
         let (policies, sounds, sayings, texts) = load_policies(&settings, &metrics, &readiness)?;
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
-        let (media, media_inlet, (tap, copy_ring)) = start_media(&settings, clock, &readiness)?;
+        let (watching, captured) = Watching::start(&settings, clock, &metrics)?;
+        let (media, media_inlet, (tap, copy_ring)) = start_media(&settings, clock, &readiness, &captured)?;
         let (fingerprint, handshakes, shaken) = handshakes::start(clock, media.clone())?;
         let (parties, baselines, bench) = (Arc::default(), fresh_baselines()?, read_judges(&settings)?);
         let (words, heard, heard_inlet) = start_words(&settings, &readiness)?;
@@ -85,13 +89,13 @@ impl Server {
         let listening = start_listening(&settings, args.chaos, clock, ears, told)?;
         let (speaker, spoken) = start_speaker(&settings, sayings)?;
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
-        let (sip, sip_inlet) = start_sip(&settings, &metrics, &readiness).await?;
+        let (sip, sip_inlet) = start_sip(&settings, &metrics, &readiness, watching.trace()).await?;
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
         let (reloader, reloads, fresh) = Reloader::new((&args.config, text), &settings, &metrics);
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
         let kept = (store.clone(), outbox.clone());
         let (knowing, known) = Knowing::start(&settings, (&bus, &metrics), kept.clone())?;
-        let heard = (copies.clone(), reels.clone(), Arc::clone(&bench), known);
+        let heard = ((copies.clone(), watching.captures()), reels.clone(), Arc::clone(&bench), known);
         let parts = (forks.clone(), heard, Arc::clone(&readiness), (metrics.clone(), log), kept);
         let (web, order_inlet, browsers) = offer_api((&settings, texts), &bus, reloads, parts).await?;
         let desk = Desk {
@@ -112,6 +116,7 @@ impl Server {
             speaker,
             connectors,
             copies,
+            watching,
             copies_dropped: 0,
             tap,
             parties,
@@ -139,12 +144,12 @@ impl Server {
             },
             commands: Vec::new(),
         };
-        tokio::spawn(reloader.run(hangup));
-        Ok(Self { desk }.begun(settings))
+        Ok(Self { desk }.begun(settings, reloader.run(hangup)))
     }
 
-    /// Whoever asks knows by what calls go, and call control whether anybody listens.
-    fn begun(mut self, settings: Settings) -> Self {
+    /// The configuration can be read again, whoever asks knows by what calls go, and call control whether anybody listens.
+    fn begun(mut self, settings: Settings, reloading: impl Future<Output = ()> + Send + 'static) -> Self {
+        tokio::spawn(reloading);
         self.desk.knowing.show_in_force(settings, &self.desk.control);
         let up = self.desk.listening.is_some();
         self.desk.handle(Work::Input(Input::Order(Order::Listening { up })));
@@ -233,7 +238,12 @@ pub(super) fn faulty(faults: &[Fault]) -> Failure {
 /// The media path, what it tells, and what packets wait in for those who listen and copy.
 type Media = (MediaHandle, mpsc::Receiver<(Duration, media::Event)>, (Arc<TapRing>, Arc<CopyRing>));
 
-fn start_media(settings: &Settings, clock: Clock, readiness: &Readiness) -> Result<Media, Failure> {
+fn start_media(
+    settings: &Settings,
+    clock: Clock,
+    readiness: &Readiness,
+    captured: &Arc<CaptureRing>,
+) -> Result<Media, Failure> {
     let (events, inlet) = mpsc::channel(EVENTS_MAX);
     let (tap, copies) = rings(settings);
     let options = MediaOptions {
@@ -246,6 +256,7 @@ fn start_media(settings: &Settings, clock: Clock, readiness: &Readiness) -> Resu
         legs_max: settings.legs_max(),
         tap: Arc::clone(&tap),
         copies: Arc::clone(&copies),
+        captures: Arc::clone(captured),
         events,
         clock,
     };
@@ -418,10 +429,11 @@ async fn start_sip(
     settings: &Settings,
     metrics: &Metrics,
     readiness: &Readiness,
+    trace: Option<Arc<Trace>>,
 ) -> Result<(SipSide, mpsc::Receiver<SipEvent>), Failure> {
     let (events, inlet) = mpsc::channel(EVENTS_MAX);
     let options =
-        SipOptions { settings: settings.sip.clone(), trunks: settings.trunks.clone(), metrics: metrics.clone() };
+        SipOptions { settings: settings.sip.clone(), trunks: settings.trunks.clone(), metrics: metrics.clone(), trace };
     let sip = SipSide::start(options, events).await.map_err(|e| Failure::Failed(e.to_string()))?;
     for (transport, address) in sip.bound() {
         info!(%address, transport = transport.name(), "SIP");
@@ -466,7 +478,13 @@ fn start_copies(
 }
 
 /// What the API shows beside calls.
-type ApiParts = (ForkSide, (Copies, Option<Reels>, Arc<Bench>, Known), Arc<Readiness>, (Metrics, Arc<Log>), Keeping);
+type ApiParts = (
+    ForkSide,
+    ((Copies, Option<Captures>), Option<Reels>, Arc<Bench>, Known),
+    Arc<Readiness>,
+    (Metrics, Arc<Log>),
+    Keeping,
+);
 
 /// The API, where there is one, the orders that come by it, and the browsers that are connected by way of it.
 type Api = (Option<WebHandle>, mpsc::Receiver<Asked>, Browsers);
@@ -478,7 +496,7 @@ async fn offer_api(
     reloads: mpsc::Sender<ReloadAsked>,
     (
         forks,
-        (copies, reels, bench, (shelf, customers, recordings, escalating)),
+        ((copies, captures), reels, bench, (shelf, customers, recordings, escalating)),
         readiness,
         (metrics, log),
         (store, outbox),
@@ -496,6 +514,7 @@ async fn offer_api(
         reloads,
         forks,
         copies,
+        captures,
         browsers: browsers.clone(),
         recordings,
         shelf,

@@ -17,10 +17,12 @@ use routing::section::{Section, list, name, parse_table, text, whole};
 use toml::Value;
 
 use super::alerts::{check_steps, read_alerts};
+use super::capture::read_capture;
 use super::compliance::read_compliance;
 use super::crm::read_crms;
 use super::forks::read_forks;
 use super::headers::read_rules;
+use super::hep::read_hep;
 use super::knowledge::read_knowledge;
 use super::mail::read_mail;
 use super::overload::read_overload;
@@ -29,7 +31,7 @@ use super::privacy::read_privacy;
 use super::recognition::{FILES, check_region, check_regions_of, files, read_recognition};
 use super::reports::read_reports;
 use super::sources::read_sources;
-use super::store::read_store;
+use super::store::{check_store, read_store};
 use super::users::read_users;
 use super::web::read_web;
 use super::webrtc::read_webrtc;
@@ -108,6 +110,8 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         reports,
         report_font,
         mail: read_mail(root.section("mail"), folder),
+        capture: read_capture(root.section("capture")),
+        hep: read_hep(root.section("hep"), folder),
         speech: read_speech(root.section("speech"), folder),
         forks: read_forks(root.section("forks")),
         policy: read_policy(root.section("policy"), folder),
@@ -132,21 +136,10 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     if let Some(shared) = settings.crms.keys().find(|name| settings.pbxes.contains_key(*name)) {
         root.fault("crm", format!("\"{shared}\", which is a [pbx.NAME], too"), "names of their own: rules name either");
     }
-    if !settings.crms.is_empty() && settings.store.is_none() {
-        root.fault("crm", "it without a store", "[store] beside it: deliveries are kept until they are taken");
-    }
-    if !settings.sources.is_empty() && settings.store.is_none() {
-        root.fault("sources", "it without a store", "[store] beside it: people are known by its pseudonyms");
-    }
-    if settings.reports.is_some() && settings.store.is_none() {
-        root.fault("reports", "it without a store", "[store] beside it: reports add up what is kept");
-    }
     if settings.webrtc.is_some() && settings.web.is_none() {
         root.fault("webrtc", "it without the API", "[web] beside it: browsers are connected by way of it");
     }
-    if settings.store.is_none() && routes.0.iter().any(|route| route.keep_audio) {
-        root.fault("route", "keep_audio without a store", "[store] beside it: audio is sealed by its keys");
-    }
+    check_store(&mut root, &settings, &routes);
     check_recipients(&mut root, &settings);
     check_steps(&mut root, &settings);
     check_seen(&mut root, &settings, &routes);

@@ -44,6 +44,8 @@ impl Settings {
             reports,
             report_font: _,
             mail,
+            capture,
+            hep,
             speech,
             policy: _,
             forks,
@@ -65,6 +67,8 @@ impl Settings {
         kept.store(&mut self.store, store.as_ref());
         kept.keep("reports", &mut self.reports, reports);
         kept.keep("mail", &mut self.mail, mail);
+        kept.keep("capture", &mut self.capture, capture);
+        kept.keep("hep", &mut self.hep, hep);
         kept.forks(&mut self.forks, forks);
         kept.keep("webrtc", &mut self.webrtc, webrtc);
         kept.keep("crm", &mut self.crms, crms);

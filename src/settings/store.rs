@@ -10,7 +10,7 @@ use toml::Value;
 
 use super::audio::{AudioSettings, read_audio};
 use super::read::{path, variable};
-use super::{SecretSource, is_this_machine};
+use super::{Routes, SecretSource, Settings, is_this_machine};
 
 /// How long calls are kept unless the file says otherwise, days.
 const KEEP_DAYS: u64 = 180;
@@ -241,6 +241,28 @@ pub(super) fn days(section: &mut Section<'_>, key: &'static str) -> Option<i64> 
 
 pub(super) fn span(days: i64) -> Duration {
     DAY * u32::try_from(days).unwrap_or(u32::MAX)
+}
+
+/// Whether there is a store for what is kept in one.
+pub(super) fn check_store(root: &mut Section<'_>, settings: &Settings, routes: &Routes) {
+    if settings.store.is_some() {
+        return;
+    }
+    if !settings.crms.is_empty() {
+        root.fault("crm", "it without a store", "[store] beside it: deliveries are kept until they are taken");
+    }
+    if !settings.sources.is_empty() {
+        root.fault("sources", "it without a store", "[store] beside it: people are known by its pseudonyms");
+    }
+    if settings.capture.is_some() {
+        root.fault("capture", "it without a store", "[store] beside it: who captures what is in the audit trail");
+    }
+    if settings.reports.is_some() {
+        root.fault("reports", "it without a store", "[store] beside it: reports add up what is kept");
+    }
+    if routes.0.iter().any(|route| route.keep_audio) {
+        root.fault("route", "keep_audio without a store", "[store] beside it: audio is sealed by its keys");
+    }
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ use self::inbox::Inbox;
 pub use self::inbox::Refused;
 pub use self::priority::MediaPriority;
 pub use self::sockets::{MediaIo, RECEIVE_BUFFER_BYTES};
-pub use self::tap::{CopyRing, TapRing};
+pub use self::tap::{CaptureRing, CopyRing, TapRing};
 use self::thread::MediaThread;
 use super::clock::Clock;
 
@@ -54,6 +54,8 @@ pub struct MediaOptions {
     pub tap: Arc<TapRing>,
     /// Where copies of both directions of copied legs go.
     pub copies: Arc<CopyRing>,
+    /// Where captured packets go.
+    pub captures: Arc<CaptureRing>,
     /// Where events go, with the time they were made.
     pub events: mpsc::Sender<(Duration, Event)>,
     /// The program's clock.
@@ -134,6 +136,7 @@ impl MediaHandle {
             | Command::StopPlay { leg }
             | Command::Tap { leg, .. }
             | Command::Copy { leg, .. }
+            | Command::Capture { leg, .. }
             | Command::Close { leg } => *leg,
         };
         // An unknown leg is the engine's to answer; any thread's engine will do.

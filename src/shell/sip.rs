@@ -26,6 +26,7 @@ mod running;
 mod stamp;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod trace;
 mod transport;
 mod trunk;
 mod uri;
@@ -62,6 +63,7 @@ use self::registry::Registry;
 use self::resolve::{Locator, Names, Router};
 use self::restraint::Keeper;
 use self::stamp::Stamper;
+use self::trace::Trace;
 pub use self::transport::SipTransport;
 use self::transport::Transports;
 pub(crate) use self::transport::{TlsFiles, client_by};
@@ -89,6 +91,8 @@ pub struct SipOptions {
     pub trunks: BTreeMap<String, TrunkSettings>,
     /// Where is counted.
     pub metrics: Metrics,
+    /// Who follows messages, where anybody does.
+    pub trace: Option<Arc<Trace>>,
 }
 
 /// Why the SIP side could not start.
@@ -173,7 +177,8 @@ impl SipSide {
     ) -> Result<Self, SipError> {
         let stop = CancellationToken::new();
         let trunks = Arc::new(Trunks::new(FreshTrunks::read(&options.trunks)?));
-        let transports = open(options.settings, (&trunks, options.metrics.clone()), &stop).await?;
+        let (metrics, trace) = (options.metrics.clone(), options.trace);
+        let transports = open(options.settings, (&trunks, metrics), trace.clone(), &stop).await?;
         let keeper = Keeper::new(options.metrics.clone());
         let names = Names::new(&transports.settings.dns, options.metrics);
         let router = Arc::new(Router::new(transports.clone(), names));
@@ -202,7 +207,7 @@ impl SipSide {
             teller,
             stop: stop.clone(),
             events,
-            legs: Registry::default(),
+            legs: Registry::new(trace),
             late: Arc::default(),
             runtime: Handle::current(),
             waits,
@@ -342,6 +347,7 @@ pub fn check_certificates(settings: &TlsSettings) -> Result<(), SipError> {
 async fn open(
     settings: SipSettings,
     (trunks, metrics): (&Arc<Trunks>, Metrics),
+    trace: Option<Arc<Trace>>,
     stop: &CancellationToken,
 ) -> Result<Arc<Transports>, SipError> {
     let mut secrets = [[0; 32]; 2];
@@ -350,7 +356,7 @@ async fn open(
     }
     let guard = Arc::new(Guard::new(settings.clone(), trunks.clone(), metrics, &secrets[0]));
     let tls = TlsFiles::read(settings.tls.clone()).map_err(|error| SipError::Tls(error.to_string()))?;
-    transport::bind(settings, (guard, Stamper::new(&secrets[1]), Arc::new(tls)), stop.clone()).await
+    transport::bind(settings, (guard, Stamper::new(&secrets[1]), Arc::new(tls)), trace, stop.clone()).await
 }
 
 impl Shared {
@@ -430,7 +436,8 @@ impl Shared {
     }
 }
 
-fn leg_of(command: &SipCommand) -> LegId {
+/// The leg that a command is about.
+pub(crate) fn leg_of(command: &SipCommand) -> LegId {
     match command {
         SipCommand::Invite { leg, .. }
         | SipCommand::Cancel { leg }

@@ -10,13 +10,15 @@ use super::permit::{Area, Doors};
 use super::query::PageQuery;
 use super::reload::Reloaded;
 use super::{
-    alerts, audio, audit, backup, calls, channel, consent, console, deliveries, events, exports, facts, forks, health,
-    interactions, keys, knowledge, libraries, log, models, moves, node, oidc, orders, outcomes, own, people, playback,
-    policies, readiness, recordings, reload, reports, signing, sources, trial, users, wall, webrtc,
+    alerts, audio, audit, backup, calls, capture, channel, consent, console, deliveries, events, exports, facts, forks,
+    health, interactions, keys, knowledge, libraries, log, models, moves, node, oidc, orders, outcomes, own, people,
+    playback, policies, readiness, recordings, reload, reports, signing, sources, trial, users, wall, webrtc,
 };
 use crate::report::Report;
 use crate::store::{Backup, Checking, ErasedTenant, Hold, Rotated};
-use Area::{Audio, Audit, Calls, Integration, Knowledge, Operate, Orders, Own, People, Playback, Reports, Users};
+use Area::{
+    Audio, Audit, Calls, Capture, Integration, Knowledge, Operate, Orders, Own, People, Playback, Reports, Users,
+};
 
 const OK: StatusCode = StatusCode::OK;
 const CREATED: StatusCode = StatusCode::CREATED;
@@ -440,6 +442,16 @@ fn trail(doors: Doors) -> Doors {
     let state = looked("What the last look at the trail found").answers::<Checking>(OK, "That");
     let begin = looked("Has the trail looked at").answers::<Checking>(ACCEPTED, "It goes on").refuses(&[CONFLICT]);
     doors
+        .at(
+            Method::POST,
+            "/v1/calls/{id}/capture",
+            Capture,
+            capture::capture,
+            describe("A call's packets, SIP and RTP of both legs, from now on; SIP from the call's beginning where that is kept")
+                .body::<capture::CaptureRequest>()
+                .answers_as(OK, crate::capture::CONTENT_TYPE, "Until the call ends, or as much as was asked for, as pcapng")
+                .refuses(&[BAD_REQUEST, NOT_FOUND, CONFLICT, UNPROCESSABLE, UNAVAILABLE]),
+        )
         .at(Method::GET, "/v1/audit", Audit, audit::list, list)
         .at(Method::GET, "/v1/audit/verify", Audit, audit::state, state)
         .at(Method::POST, "/v1/audit/verify", Audit, audit::begin, begin)

@@ -285,7 +285,7 @@ pub(super) fn kept(app: &App) -> Result<&Store, Problem> {
     app.store.as_ref().ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "nothing is kept: there is no [store]"))
 }
 
-fn checked(reason: String) -> Result<String, Problem> {
+pub(super) fn checked(reason: String) -> Result<String, Problem> {
     let length = reason.chars().count();
     if reason.trim().is_empty() || length > REASON_CHARACTERS_MAX {
         let detail = format!("`reason`: found {length} characters, expected 1 to {REASON_CHARACTERS_MAX}");

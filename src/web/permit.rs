@@ -24,6 +24,8 @@ pub(super) enum Area {
     Audio,
     /// What was heard in calls that are over.
     Playback,
+    /// The packets of calls, for whoever looks for a fault.
+    Capture,
     /// What other systems tell of calls, and begin.
     Integration,
     /// What a person may ask for who called.
@@ -43,11 +45,12 @@ pub(super) enum Area {
 }
 
 impl Area {
-    const ALL: [Area; 12] = [
+    const ALL: [Area; 13] = [
         Area::Calls,
         Area::Orders,
         Area::Audio,
         Area::Playback,
+        Area::Capture,
         Area::Integration,
         Area::People,
         Area::Knowledge,
@@ -65,6 +68,7 @@ impl Area {
             Area::Orders => "orders",
             Area::Audio => "audio",
             Area::Playback => "playback",
+            Area::Capture => "capture",
             Area::Integration => "integration",
             Area::People => "people",
             Area::Reports => "reports",
@@ -84,7 +88,7 @@ impl Area {
             Role::Supervisor => {
                 matches!(self, Area::Calls | Area::Orders | Area::Audio | Area::Playback | Area::Knowledge)
             }
-            Role::Operator => matches!(self, Area::Knowledge | Area::Reports | Area::Operate),
+            Role::Operator => matches!(self, Area::Capture | Area::Knowledge | Area::Reports | Area::Operate),
             Role::Agent => matches!(self, Area::Knowledge | Area::Own),
             Role::Auditor => matches!(self, Area::Audit),
         }
@@ -191,7 +195,7 @@ mod tests {
         let is_administrators =
             |(method, path, area)| permissions.may(Role::Administrator, method, path) == (area != Area::Own);
         assert!(permissions.table().all(is_administrators));
-        assert_eq!(areas(Role::Operator), [Area::Knowledge, Area::Reports, Area::Operate]);
+        assert_eq!(areas(Role::Operator), [Area::Capture, Area::Knowledge, Area::Reports, Area::Operate]);
         assert_eq!((areas(Role::Auditor), areas(Role::Agent)), (vec![Area::Audit], vec![Area::Knowledge, Area::Own]));
     }
 }

@@ -121,6 +121,7 @@ async fn try_fixture(options: WebOptions, store: Option<Store>) -> Result<Fixtur
         orders: sender,
         reloads,
         copies: copies.clone(),
+        captures: None,
         browsers: Browsers::none(),
         forks: forks().await,
         recordings: recordings(),

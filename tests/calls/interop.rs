@@ -17,6 +17,7 @@ use crate::tones;
 mod authority;
 mod baresip;
 mod bypass;
+mod captures;
 mod codecs;
 mod ffmpeg;
 mod inside;
@@ -181,9 +182,14 @@ impl Telephone {
 
 impl Lab {
     fn up(name: &'static str, terms: Terms) -> Lab {
+        Lab::up_with(name, terms, &[])
+    }
+
+    /// The same with more pieces of the configuration replaced.
+    fn up_with(name: &'static str, terms: Terms, more: &[(&str, &str)]) -> Lab {
         let (caller_ports, callee_ports) = (Ports::claim(), Ports::claim());
         let callee = format!("sip:{}@{}", baresip::USER, callee_ports.sip());
-        let stage = Lab::stage(name, terms, &callee, &[]);
+        let stage = Lab::stage(name, terms, &callee, more);
         let uri = format!("sip:support@{}", stage.server.addresses.sip);
         Lab { name, stage, uri, caller_ports, callee_ports }
     }

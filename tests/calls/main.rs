@@ -7,6 +7,7 @@
 mod agreed;
 mod anger;
 mod browsers;
+mod captures;
 mod chaos;
 mod chats;
 mod codecs;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Arrival, Channel, Datagram, Departure, Engine, LegSlot, Output, TapFrame, Way};
 use crate::LegId;
 use crate::dtmf::Key;
-use crate::leg::{Leg, Passage, PayloadKind, Received, Reception, rescale_duration};
+use crate::leg::{Captures, Leg, Passage, PayloadKind, Received, Reception, rescale_duration};
 use crate::packet::{HEADER_BYTES, RtpHeader};
 use crate::playout::{Packet, Payload};
 use crate::relay::Relayed;
@@ -36,6 +36,11 @@ impl Engine {
         let Some(leg) = self.leg_mut(slot) else {
             return;
         };
+        if !matches!(reception, Reception::Refused) {
+            let captures = &mut Captures::new(&mut out.captures, &mut out.captures_left_out);
+            let course = (Way::Said, Channel::Media, arrival.from);
+            leg.capture.take(arrival.at, course, &arrival.bytes[..arrival.length], captures);
+        }
         let received = match reception {
             Reception::Taken(received) => received,
             Reception::Withheld => {
@@ -254,8 +259,12 @@ fn relay(hearer: &mut Leg, slot: LegSlot, passage: Passage, heard: &mut Heard<'_
     heard.bytes[start..header.payload_start].copy_from_slice(&stamp.to_bytes());
     let codec = hearer.codec_sent(stamp.payload_type);
     hearer.copy(Way::Heard, heard.now, codec, &heard.bytes[start..header.payload_end], &mut out.copies);
+    let captured = out.captures.len();
+    let captures = &mut Captures::new(&mut out.captures, &mut out.captures_left_out);
+    let course = (Way::Heard, Channel::Media, passage.to);
+    hearer.capture.take(heard.now, course, &heard.bytes[start..header.payload_end], captures);
     let Some(length) = hearer.seal(&mut heard.bytes[start..], header.payload_end - start) else {
-        return;
+        return out.captures.truncate(captured);
     };
     hearer.count_sent(heard.now, &stamp, header.payload_bytes());
     hearer.say_bridged(heard.speaker, &mut out.events);

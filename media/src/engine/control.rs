@@ -6,9 +6,9 @@ use super::{Arrival, Engine, LegSlot, Output};
 
 impl Engine {
     /// Takes a control packet (RFC 3550 §6).
-    pub(super) fn control_packet(&mut self, now: Duration, mut arrival: Arrival<'_>) {
+    pub(super) fn control_packet(&mut self, now: Duration, mut arrival: Arrival<'_>, out: &mut Output) {
         let LegSlot(slot) = arrival.slot;
-        if self.leg_mut(slot).is_some_and(|leg| !leg.control_packet(now, &mut arrival)) {
+        if self.leg_mut(slot).is_some_and(|leg| !leg.control_packet(now, &mut arrival, out)) {
             self.refused += 1;
         }
     }

@@ -84,6 +84,7 @@ impl Engine {
 
     /// Works out anew how each leg that has to do with this one gets its audio.
     pub(super) fn arrange(&mut self, now: Duration, slot: u32, out: &mut Output) {
+        self.hide_captures(now, slot);
         let sides = self.sides(slot);
         let supervised = self.supervisors.iter().any(|&supervisor| self.supervises_one_of(supervisor, sides));
         for side in sides.into_iter().flatten() {
@@ -96,6 +97,17 @@ impl Engine {
             let supervisor = self.supervisors[index];
             if self.supervises_one_of(supervisor, sides) {
                 self.arrange_leg(now, supervisor, out);
+            }
+        }
+    }
+
+    /// Has captures of both sides of a leg's call know whether something of it is secret.
+    pub(super) fn hide_captures(&mut self, now: Duration, slot: u32) {
+        let sides = self.sides(slot);
+        let is_secret = sides.into_iter().flatten().any(|side| self.leg(side).is_some_and(|leg| leg.secure));
+        for side in sides.into_iter().flatten() {
+            if let Some(leg) = self.leg_mut(side) {
+                leg.capture.hide(now, is_secret);
             }
         }
     }

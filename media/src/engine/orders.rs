@@ -40,7 +40,11 @@ impl Engine {
             Command::Press { leg, key } => self.press(now, leg, key, out),
             Command::Tap { leg, on } => self.change(leg, |leg| leg.tapped = on),
             Command::Copy { leg, on } => self.change(leg, |leg| leg.copied = on),
-            Command::Secure { leg, on } => self.change(leg, |leg| leg.secure = on),
+            Command::Capture { leg, capture } => self.change(leg, |leg| leg.capture.set(capture)),
+            Command::Secure { leg, on } => {
+                self.change(leg, |leg| leg.secure = on);
+                self.slots.get(&leg).copied().into_iter().for_each(|slot| self.hide_captures(now, slot));
+            }
             Command::Renew { leg } => self.change(leg, Leg::renew),
             Command::Key { leg, channel, keys } => self.change(leg, |leg| leg.take_keys(channel, &keys)),
             Command::Send { leg, channel, datagram } => {

@@ -109,6 +109,69 @@ pub struct CopiedPacket {
     pub frame: TapFrame,
 }
 
+/// How much of a leg's packets is captured, and under which number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capturing {
+    /// Whoever asked for it knows its packets by this.
+    pub number: u32,
+    /// Our address on the leg, as its packets are to show it.
+    pub near: SocketAddr,
+    /// How much of each packet.
+    pub depth: Depth,
+}
+
+/// How much of a packet is captured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// The RTP header alone; reports (RTCP) whole.
+    Headers,
+    /// Everything, as it is without protection; while something of the call is secret, the header alone.
+    Whole,
+}
+
+/// A packet as it stands on the wire of a leg, but for protection, which is taken off.
+#[derive(Debug, Clone, Copy)]
+pub struct CapturedPacket {
+    /// For whom.
+    pub number: u32,
+    /// Whether it came in or leaves.
+    pub way: Way,
+    /// By which of our ports.
+    pub channel: Channel,
+    /// Our address, with the RTP port.
+    pub near: SocketAddr,
+    /// Where it comes from or goes to.
+    pub far: SocketAddr,
+    /// When it arrived or left, since start.
+    pub at: Duration,
+    /// Octets that it has; more than are kept when the rest was left out.
+    pub length: u16,
+    kept: u16,
+    bytes: [u8; TAP_BYTES_MAX],
+}
+
+impl CapturedPacket {
+    /// The first `octets_max` of a packet; what is longer than [`TAP_BYTES_MAX`] is left out in any case.
+    pub(crate) fn new(
+        Capturing { number, near, .. }: Capturing,
+        (way, channel, far): (Way, Channel, SocketAddr),
+        at: Duration,
+        packet: &[u8],
+        octets_max: usize,
+    ) -> Self {
+        let kept = packet.len().min(octets_max).min(TAP_BYTES_MAX);
+        let mut bytes = [0; TAP_BYTES_MAX];
+        bytes[..kept].copy_from_slice(&packet[..kept]);
+        let length = u16::try_from(packet.len()).unwrap_or(u16::MAX);
+        Self { number, way, channel, near, far, at, length, kept: kept as u16, bytes }
+    }
+
+    /// What is kept of it.
+    pub fn octets(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.kept)]
+    }
+}
+
 /// The two directions of a leg.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -127,6 +190,10 @@ pub struct Output {
     pub frames: Vec<TapFrame>,
     /// For whoever records.
     pub copies: Vec<CopiedPacket>,
+    /// For whoever captures.
+    pub captures: Vec<CapturedPacket>,
+    /// Packets that were to be captured and for which that list had no room.
+    pub captures_left_out: u64,
     /// For the sockets; nothing is lost when they are not carried out.
     pub ties: Vec<Tie>,
     /// For call control.
@@ -142,6 +209,8 @@ impl Output {
             packets: Vec::with_capacity(PACKETS_MAX),
             frames: Vec::with_capacity(FRAMES_MAX),
             copies: Vec::with_capacity(FRAMES_MAX),
+            captures: Vec::with_capacity(FRAMES_MAX),
+            captures_left_out: 0,
             ties: Vec::with_capacity(TIES_MAX),
             events: Vec::with_capacity(EVENTS_MAX),
             made: Vec::with_capacity(PACKETS_MAX * MADE_BYTES_MAX),
@@ -153,6 +222,8 @@ impl Output {
         self.packets.clear();
         self.frames.clear();
         self.copies.clear();
+        self.captures.clear();
+        self.captures_left_out = 0;
         self.ties.clear();
         self.events.clear();
         self.made.clear();

@@ -1,6 +1,7 @@
 //! Two phones and the engine between them, in simulated time.
 
 mod calls;
+mod captures;
 mod codecs;
 mod keys;
 mod prompts;
@@ -14,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Arrival, BUFFER_BYTES, Channel, CopiedPacket, Datagram, Engine, Input, Output, TapFrame};
+use super::{Arrival, BUFFER_BYTES, CapturedPacket, Channel, CopiedPacket, Datagram, Engine, Input, Output, TapFrame};
 use crate::codec::Decoder;
 use crate::engine::LegSlot;
 use crate::packet::{RtpHeader, Ssrc, Stamp};
@@ -36,6 +37,7 @@ struct World {
     events: Vec<Event>,
     frames: Vec<TapFrame>,
     copies: Vec<CopiedPacket>,
+    captures: Vec<CapturedPacket>,
     heard: Vec<Heard>,
     /// What was sent beside RTP.
     others: Vec<Other>,
@@ -82,6 +84,7 @@ impl World {
             events: Vec::new(),
             frames: Vec::new(),
             copies: Vec::new(),
+            captures: Vec::new(),
             heard: Vec::new(),
             others: Vec::new(),
             raw: Vec::new(),
@@ -181,6 +184,8 @@ impl World {
         self.events.append(&mut self.out.events);
         self.frames.append(&mut self.out.frames);
         self.copies.append(&mut self.out.copies);
+        // Without giving the room away that the engine has for them.
+        self.captures.extend(self.out.captures.drain(..));
         for tie in &self.out.ties {
             self.ties.extend(self.slots.iter().find(|(_, slot)| *slot == tie.slot).map(|(leg, _)| (*leg, tie.to)));
         }

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::Leg;
 use super::partner::Early;
-use crate::engine::{Arrival, Channel, LegSlot, Output};
+use super::{Captures, Leg};
+use crate::engine::{Arrival, Channel, LegSlot, Output, Way};
 use crate::packet::RtpHeader;
 use crate::quality::LegQuality;
 use crate::srtp::TRAILER_BYTES_MAX;
@@ -14,7 +14,7 @@ use crate::{ControlPort, Event, dtmf, rtcp};
 
 impl Leg {
     /// Takes a control packet; false when it is refused.
-    pub(crate) fn control_packet(&mut self, now: Duration, arrival: &mut Arrival<'_>) -> bool {
+    pub(crate) fn control_packet(&mut self, now: Duration, arrival: &mut Arrival<'_>, out: &mut Output) -> bool {
         let Some(length) = self.protection.open_control(&mut arrival.bytes[..arrival.length]) else {
             self.unauthentic += 1;
             return false;
@@ -25,6 +25,9 @@ impl Leg {
         if arrival.channel == Channel::Control {
             self.control_source = Some(arrival.from);
         }
+        let captures = &mut Captures::new(&mut out.captures, &mut out.captures_left_out);
+        let course = (Way::Said, arrival.channel, arrival.from);
+        self.capture.take(arrival.at, course, &arrival.bytes[..length], captures);
         true
     }
 
@@ -176,6 +179,11 @@ impl Leg {
             self.session.write(now, &mut self.counts, playout, &mut out.made);
         }
         let length = out.made.len() - start;
+        let captured = out.captures.len();
+        if let Some((to, channel)) = self.control_target() {
+            let captures = &mut Captures::new(&mut out.captures, &mut out.captures_left_out);
+            self.capture.take(now, (Way::Heard, channel, to), &out.made[start..], captures);
+        }
         out.made.resize(start + length + TRAILER_BYTES_MAX, 0);
         let sealed = self.protection.seal_control(&mut out.made[start..], length);
         match (sealed, self.control_target()) {
@@ -183,7 +191,10 @@ impl Leg {
                 out.made.truncate(start + sealed);
                 super::sending::push_tail(slot, channel, to, start, out);
             }
-            _ => out.made.truncate(start),
+            _ => {
+                out.made.truncate(start);
+                out.captures.truncate(captured);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{Leg, Passage, PayloadKind, Received};
+use super::{Captures, Leg, Passage, PayloadKind, Received};
 use crate::dtmf::EventPacket;
 use crate::engine::{Channel, CopiedPacket, Datagram, Departure, LegSlot, Output, TapFrame, Way};
 use crate::packet::{HEADER_BYTES, Stamp};
@@ -223,9 +223,13 @@ impl Leg {
         out: &mut Output,
     ) -> bool {
         let length = out.made.len() - start;
+        let captured = out.captures.len();
+        let captures = &mut Captures::new(&mut out.captures, &mut out.captures_left_out);
+        self.capture.take(now, (Way::Heard, Channel::Media, to), &out.made[start..], captures);
         out.made.resize(start + length + TRAILER_BYTES_MAX, 0);
         let Some(sealed) = self.protection.seal(&mut out.made[start..], length) else {
             out.made.truncate(start);
+            out.captures.truncate(captured);
             return false;
         };
         out.made.truncate(start + sealed);

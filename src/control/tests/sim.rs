@@ -291,7 +291,8 @@ impl Sim {
             }
             media::Command::Configure { leg, .. }
             | media::Command::Tap { leg, .. }
-            | media::Command::Copy { leg, .. } => self.assert_up(*leg),
+            | media::Command::Copy { leg, .. }
+            | media::Command::Capture { leg, .. } => self.assert_up(*leg),
             media::Command::Bridge { a, b } => {
                 self.assert_up(*a);
                 self.assert_up(*b);

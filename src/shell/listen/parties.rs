@@ -86,6 +86,7 @@ impl Parties {
             | Command::StopPlay { .. }
             | Command::Press { .. }
             | Command::Secure { .. }
+            | Command::Capture { .. }
             | Command::Renew { .. }
             | Command::Send { .. }
             | Command::Key { .. } => return,

@@ -6,12 +6,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_queue::ArrayQueue;
-use media::{CopiedPacket, TapFrame};
+use media::{CapturedPacket, CopiedPacket, TapFrame};
 
 /// The ring between the media threads and the listening side.
 pub type TapRing = Ring<TapFrame>;
 /// The ring between the media threads and the copying side.
 pub type CopyRing = Ring<CopiedPacket>;
+/// The ring between the media threads and whoever captures.
+pub type CaptureRing = Ring<CapturedPacket>;
 
 /// A ring between the media threads and one reader.
 #[derive(Debug)]
@@ -33,6 +35,11 @@ impl<T> Ring<T> {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         evicted
+    }
+
+    /// Counts copies that never came to the ring.
+    pub fn count_dropped(&self, copies: u64) {
+        self.dropped.fetch_add(copies, Ordering::Relaxed);
     }
 
     /// Takes the oldest copy.

@@ -171,6 +171,7 @@ impl Stage {
             legs_max,
             tap: Arc::clone(&tap),
             copies: Arc::new(CopyRing::new(64)),
+            captures: Arc::new(CaptureRing::new(64)),
             events: sender,
             clock: Clock::start(),
         };

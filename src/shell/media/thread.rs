@@ -17,7 +17,7 @@ use super::counters::{ThreadCounters, add};
 use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::sockets::{Arrival as Received, Sockets, bind};
-use super::tap::{CopyRing, TapRing};
+use super::tap::{CaptureRing, CopyRing, TapRing};
 use super::{Clock, MediaOptions, MediaPriority};
 
 pub(super) struct MediaThread {
@@ -34,6 +34,7 @@ pub(super) struct MediaThread {
     outbox: Outbox,
     tap: Arc<TapRing>,
     copies: Arc<CopyRing>,
+    captures: Arc<CaptureRing>,
     out: Output,
     /// Longer than any packet that is taken, so that what was cut short is refused and what is added has room.
     buffer: [u8; BUFFER_BYTES],
@@ -63,6 +64,7 @@ impl MediaThread {
             outbox: Outbox::new(options.events.clone()),
             tap: Arc::clone(&options.tap),
             copies: Arc::clone(&options.copies),
+            captures: Arc::clone(&options.captures),
             out: Output::new(),
             buffer: [0; BUFFER_BYTES],
             inbox,
@@ -228,6 +230,12 @@ impl MediaThread {
         for copy in self.out.copies.drain(..) {
             // The ring counts what had to make room.
             self.copies.push(copy);
+        }
+        for captured in self.out.captures.drain(..) {
+            self.captures.push(captured);
+        }
+        if self.out.captures_left_out > 0 {
+            self.captures.count_dropped(self.out.captures_left_out);
         }
         for tie in &self.out.ties {
             if let Err(error) = self.sockets.tie(socket_of(tie.slot, Channel::Media), tie.to) {

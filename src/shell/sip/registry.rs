@@ -3,7 +3,7 @@
 //! Holds an entry exactly as long as the leg's task lives.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use media::LegId;
 use tokio::sync::mpsc;
@@ -11,11 +11,14 @@ use tokio::sync::mpsc;
 use super::dialog::DialogKey;
 use super::leg::Input;
 use super::referral::Replaces;
+use super::trace::Trace;
 
 /// All legs that are on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Registry {
     tables: Mutex<Tables>,
+    /// Who is told of the dialogs of legs, where anybody follows messages.
+    trace: Option<Arc<Trace>>,
 }
 
 #[derive(Debug, Default)]
@@ -27,11 +30,19 @@ struct Tables {
 }
 
 impl Registry {
+    /// Nobody is on yet.
+    pub(super) fn new(trace: Option<Arc<Trace>>) -> Self {
+        Self { tables: Mutex::default(), trace }
+    }
+
     /// Adds a leg; false when its number or its dialog is taken.
     pub(super) fn add(&self, leg: LegId, key: DialogKey, inbox: mpsc::Sender<Input>) -> bool {
         let mut tables = self.lock();
         if tables.inboxes.contains_key(&leg) || tables.dialogs.contains_key(&key) {
             return false;
+        }
+        if let Some(trace) = &self.trace {
+            trace.took(leg, &key.0);
         }
         tables.dialogs.insert(key.clone(), leg);
         tables.inboxes.insert(leg, (key, inbox));
@@ -43,6 +54,9 @@ impl Registry {
         let mut tables = self.lock();
         if let Some((key, _)) = tables.inboxes.remove(&leg) {
             tables.dialogs.remove(&key);
+            if let Some(trace) = &self.trace {
+                trace.left(leg, &key.0);
+            }
         }
         tables.places.remove(&leg);
     }

@@ -40,6 +40,7 @@ use super::door::Plain;
 use super::guard::Guard;
 use super::recent::Recent;
 use super::stamp::Stamper;
+use super::trace::Trace;
 use crate::settings::SipSettings;
 
 /// Every socket and connection of the SIP side.
@@ -47,6 +48,8 @@ pub(super) struct Transports {
     pub(super) settings: SipSettings,
     pub(super) guard: Arc<Guard>,
     pub(super) stamper: Stamper,
+    /// Who follows messages, where anybody does.
+    trace: Option<Arc<Trace>>,
     tls: Arc<TlsFiles>,
     stop: CancellationToken,
     /// Where listeners really are: a port 0 of the settings has become one.

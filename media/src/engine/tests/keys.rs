@@ -164,11 +164,11 @@ fn a_secret_input_is_not_copied() {
 }
 
 /// A press of 100 ms as a phone sends it: five packets, the last said three times.
-fn press(world: &mut World, payload_type: u8, event: u8) {
+pub(super) fn press(world: &mut World, payload_type: u8, event: u8) {
     press_with(world, &mut Phone::new(11), payload_type, event);
 }
 
-fn press_with(world: &mut World, phone: &mut Phone, payload_type: u8, event: u8) {
+pub(super) fn press_with(world: &mut World, phone: &mut Phone, payload_type: u8, event: u8) {
     for (packet, units) in [160_u16, 320, 480, 640, 800, 800, 800].into_iter().enumerate() {
         let mut stamp = phone.stamp;
         (stamp.payload_type, stamp.marker) = (payload_type, packet == 0);

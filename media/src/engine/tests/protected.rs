@@ -304,7 +304,7 @@ impl World {
     }
 }
 
-fn protected(leg: LegId, suite: Suite, number: u8) -> StreamSettings {
+pub(super) fn protected(leg: LegId, suite: Suite, number: u8) -> StreamSettings {
     StreamSettings { security: Security::Keys(Box::new(keys(suite, number))), ..settings(leg) }
 }
 
@@ -314,12 +314,12 @@ fn keys(suite: Suite, number: u8) -> SessionKeys {
 }
 
 /// What the far end seals with, and what it opens with.
-fn far_end(suite: Suite, number: u8) -> (Sender, Receiver) {
+pub(super) fn far_end(suite: Suite, number: u8) -> (Sender, Receiver) {
     let SessionKeys { send, receive } = keys(suite, number);
     (Sender::new(&receive), Receiver::new(&send))
 }
 
-fn sealed(sender: &mut Sender, plain: &[u8]) -> Vec<u8> {
+pub(super) fn sealed(sender: &mut Sender, plain: &[u8]) -> Vec<u8> {
     let mut bytes = plain.to_vec();
     bytes.resize(plain.len() + 32, 0);
     let length = sender.protect(&mut bytes, plain.len()).expect("there is room");

@@ -143,6 +143,7 @@ fn render_media(sim: &Sim, command: &media::Command) -> String {
         }
         media::Command::StopPlay { leg } => format!("stop {}", name(sim, *leg)),
         media::Command::Copy { leg, on } => format!("copy {} {}", name(sim, *leg), if *on { "on" } else { "off" }),
+        media::Command::Capture { .. } => unreachable!("call control captures nothing itself"),
         media::Command::Tap { leg, on } => format!("tap {} {}", name(sim, *leg), if *on { "on" } else { "off" }),
         media::Command::Supervise { supervisor, leg, mode, hears } => {
             let hears = if *hears == media::Sides::Both { String::new() } else { format!(", hears {hears:?}") };

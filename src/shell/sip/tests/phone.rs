@@ -200,7 +200,7 @@ pub(super) fn options(listeners: &[SipTransport], external: Option<IpAddr>) -> S
     let external = external.into_iter().collect();
     let settings =
         SipSettings { listeners, external, user_agent: "calmline-test".to_owned(), ..SipSettings::default() };
-    SipOptions { settings, trunks: BTreeMap::new(), metrics: Metrics::new() }
+    SipOptions { settings, trunks: BTreeMap::new(), metrics: Metrics::new(), trace: None }
 }
 
 /// A header.

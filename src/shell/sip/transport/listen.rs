@@ -20,6 +20,7 @@ use crate::shell::sip::SipError;
 use crate::shell::sip::guard::{Guard, Refused};
 use crate::shell::sip::recent::Recent;
 use crate::shell::sip::stamp::Stamper;
+use crate::shell::sip::trace::Trace;
 
 /// How long TLS and WebSocket may take to say hello.
 const HELLO_WAIT: Duration = Duration::from_secs(10);
@@ -34,6 +35,7 @@ const BACKLOG: i32 = 256;
 pub(in crate::shell::sip) async fn bind(
     settings: SipSettings,
     (guard, stamper, tls): (Arc<Guard>, Stamper, Arc<TlsFiles>),
+    trace: Option<Arc<Trace>>,
     stop: CancellationToken,
 ) -> Result<Arc<Transports>, SipError> {
     let (mut bound, mut datagrams, mut listeners) = (Vec::new(), Vec::new(), Vec::new());
@@ -58,7 +60,8 @@ pub(in crate::shell::sip) async fn bind(
     let (udp, socket) = match datagrams.is_empty() {
         true => (None, None),
         false => {
-            let socket = Arc::new(DatagramSocket::new(datagrams, guard.clone(), settings.datagram_bytes));
+            let socket =
+                Arc::new(DatagramSocket::new(datagrams, guard.clone(), settings.datagram_bytes, trace.clone()));
             let made = UdpConnection::from_socket(socket.clone(), None, Some(stop.child_token())).await;
             let failed =
                 |error: rsipstack::Error| SipError::Listen { address: settings.listen(), reason: error.to_string() };
@@ -68,7 +71,8 @@ pub(in crate::shell::sip) async fn bind(
     let datagrams = Datagrams { udp, socket, only: Mutex::new(Recent::new(DATAGRAMS_ONLY_MAX)) };
     let (endpoint, lines) = (OnceLock::new(), Mutex::default());
     let listeners = Mutex::new(listeners);
-    let transports = Transports { settings, guard, stamper, tls, stop, bound, datagrams, listeners, endpoint, lines };
+    let transports =
+        Transports { settings, guard, stamper, trace, tls, stop, bound, datagrams, listeners, endpoint, lines };
     let transports = Arc::new(transports);
     tokio::spawn(reload(transports.clone()));
     Ok(transports)

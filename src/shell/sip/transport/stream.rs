@@ -151,6 +151,9 @@ impl Session {
         let verdict = match door::judge(message, facts.remote) {
             Verdict::Pass(plain) => match guard.admit(facts.remote, facts.transport, &plain) {
                 Admission::Take => {
+                    if let Some(trace) = &self.place.transports.trace {
+                        trace.came(facts.transport, facts.remote, self.near(), message);
+                    }
                     self.hand_on(&plain);
                     return None;
                 }
@@ -188,11 +191,20 @@ impl Session {
     }
 
     /// The bytes of a message that the stack sends.
-    pub(super) fn bytes_of(event: TransportEvent) -> Option<Vec<u8>> {
-        match event {
-            TransportEvent::Incoming(message, ..) => Some(message.to_bytes()),
-            TransportEvent::New(_) | TransportEvent::Closed(_) => None,
+    pub(super) fn bytes_of(&self, event: TransportEvent) -> Option<Vec<u8>> {
+        let bytes = match event {
+            TransportEvent::Incoming(message, ..) => message.to_bytes(),
+            TransportEvent::New(_) | TransportEvent::Closed(_) => return None,
+        };
+        if let Some(trace) = &self.place.transports.trace {
+            trace.went(self.facts.transport, self.near(), self.facts.remote, &bytes);
         }
+        Some(bytes)
+    }
+
+    /// Our address, as the far end knows it.
+    fn near(&self) -> SocketAddr {
+        self.place.transports.shown(self.facts.transport, self.facts.remote)
     }
 }
 
@@ -223,7 +235,7 @@ where
         tokio::select! {
             () = closed.cancelled() => break,
             event = session.outgoing.recv() => {
-                let Some(bytes) = event.and_then(Session::bytes_of) else { break };
+                let Some(bytes) = event.and_then(|event| session.bytes_of(event)) else { break };
                 if write(&session, &mut stream, &bytes).await.is_err() {
                     break;
                 }

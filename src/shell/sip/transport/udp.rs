@@ -17,6 +17,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::{SipTransport, Transports, incoming};
 use crate::shell::sip::door::{self, MESSAGE_BYTES_MAX, Plain, Refusal, Verdict};
 use crate::shell::sip::guard::{Admission, Guard};
+use crate::shell::sip::trace::Trace;
 
 /// Pause after a failed read, so that a broken socket does not spin.
 const ERROR_PAUSE: Duration = Duration::from_millis(10);
@@ -28,6 +29,8 @@ pub(in crate::shell::sip) struct DatagramSocket {
     /// The longest message that is taken.
     bytes_max: usize,
     long: OnceLock<LongWay>,
+    /// Who follows messages, where anybody does.
+    trace: Option<Arc<Trace>>,
 }
 
 /// Where messages go that are longer than the stack reads.
@@ -38,8 +41,13 @@ pub(super) struct LongWay {
 
 impl DatagramSocket {
     /// Guards `sockets`: one, or one of each family; takes messages of at most `bytes_max`.
-    pub(in crate::shell::sip) fn new(sockets: Vec<tokio::net::UdpSocket>, guard: Arc<Guard>, bytes_max: usize) -> Self {
-        Self { sockets, guard, bytes_max, long: OnceLock::new() }
+    pub(in crate::shell::sip) fn new(
+        sockets: Vec<tokio::net::UdpSocket>,
+        guard: Arc<Guard>,
+        bytes_max: usize,
+        trace: Option<Arc<Trace>>,
+    ) -> Self {
+        Self { sockets, guard, bytes_max, long: OnceLock::new(), trace }
     }
 
     /// Shows long messages their way, once the stack is there.
@@ -73,11 +81,12 @@ impl UdpSocket for DatagramSocket {
             }
             let verdict = match self.judge(datagram, source) {
                 Verdict::Pass(plain) => match self.guard.admit(source, SipTransport::Udp, &plain) {
-                    Admission::Take if plain.bytes.len() <= buffer.len() => {
-                        buffer[..plain.bytes.len()].copy_from_slice(&plain.bytes);
-                        return Ok((plain.bytes.len(), source));
-                    }
                     Admission::Take => {
+                        self.trace_arrival(source, datagram);
+                        if plain.bytes.len() <= buffer.len() {
+                            buffer[..plain.bytes.len()].copy_from_slice(&plain.bytes);
+                            return Ok((plain.bytes.len(), source));
+                        }
                         self.hand_on(&plain, source);
                         continue;
                     }
@@ -96,12 +105,12 @@ impl UdpSocket for DatagramSocket {
     }
 
     async fn send_to(&self, buffer: &[u8], target: SocketAddr) -> Result<usize> {
-        let fits = |socket: &&tokio::net::UdpSocket| {
-            socket.local_addr().is_ok_and(|local| local.is_ipv4() == target.is_ipv4())
-        };
-        let socket = self.sockets.iter().find(fits).or(self.sockets.first());
-        let socket = socket.ok_or_else(|| std::io::Error::other("no UDP socket"))?;
-        Ok(socket.send_to(buffer, target).await?)
+        let socket = self.socket_for(target).ok_or_else(|| std::io::Error::other("no UDP socket"))?;
+        let sent = socket.send_to(buffer, target).await?;
+        if let (Some(trace), Ok(local)) = (&self.trace, socket.local_addr()) {
+            trace.went(SipTransport::Udp, local, target, buffer);
+        }
+        Ok(sent)
     }
 
     fn local_addr(&self) -> Result<SocketAddr> {
@@ -127,6 +136,20 @@ impl DatagramSocket {
                     received => return received,
                 }
             }
+        }
+    }
+
+    /// The socket of a far end's address family.
+    fn socket_for(&self, far: SocketAddr) -> Option<&tokio::net::UdpSocket> {
+        let fits =
+            |socket: &&tokio::net::UdpSocket| socket.local_addr().is_ok_and(|local| local.is_ipv4() == far.is_ipv4());
+        self.sockets.iter().find(fits).or(self.sockets.first())
+    }
+
+    fn trace_arrival(&self, source: SocketAddr, datagram: &[u8]) {
+        let Some(trace) = &self.trace else { return };
+        if let Some(local) = self.socket_for(source).and_then(|socket| socket.local_addr().ok()) {
+            trace.came(SipTransport::Udp, source, local, datagram);
         }
     }
 

@@ -70,7 +70,7 @@ where
         let to_send = tokio::select! {
             () = closed.cancelled() => break,
             event = session.outgoing.recv() => {
-                let Some(bytes) = event.and_then(Session::bytes_of) else { break };
+                let Some(bytes) = event.and_then(|event| session.bytes_of(event)) else { break };
                 Some(bytes)
             }
             message = timeout_at(patience, socket.next()) => {
