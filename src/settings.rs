@@ -15,6 +15,7 @@ mod headers;
 mod indicator;
 mod knowledge;
 mod mail;
+mod node;
 mod oidc;
 mod overload;
 mod pbx;
@@ -74,10 +75,11 @@ pub use sip::{
 };
 
 pub use mail::{MailProtection, MailSettings, ReportRecipient, ReportWay};
+pub use node::NodeSettings;
 pub use oidc::OidcSettings;
 pub use reports::ReportSettings;
 pub use sources::{SourceFormat, SourcePlace, SourceSettings};
-pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings};
+pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, SiteSettings, StoreSettings, TrailSettings};
 pub use users::UserSettings;
 pub(crate) use users::{TENANT, check_user_name, is_tenant};
 pub(crate) use web::shared_token;
@@ -93,6 +95,8 @@ use crate::signed::Trust;
 /// `Settings::default()` is valid: SIP and media on 127.0.0.1, no API, no listening, no targets, no routes.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
+    /// Which of several servers this is.
+    pub node: NodeSettings,
     /// `[sip]`.
     pub sip: SipSettings,
     /// `[media]`.

@@ -23,6 +23,7 @@ use super::forks::read_forks;
 use super::headers::read_rules;
 use super::knowledge::read_knowledge;
 use super::mail::read_mail;
+use super::node::read_node;
 use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
 use super::privacy::read_privacy;
@@ -92,7 +93,9 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     let media = read_media(root.section("media"), &sip);
     let (reports, report_font) = read_reports(root.section("reports"), folder);
     let privacy = read_privacy(root.section("privacy"), folder);
+    let mut store = read_store(root.section("store"), folder);
     let mut settings = Settings {
+        node: read_node(root.section("node"), store.as_mut()),
         webrtc: read_webrtc(root.section("webrtc"), &media),
         media,
         sip,
@@ -103,7 +106,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         knowledge: read_knowledge(root.section("knowledge"), folder),
         compliance: read_compliance(root.section("compliance"), folder, &privacy.files),
         privacy,
-        store: read_store(root.section("store"), folder),
+        store,
         alerts: read_alerts(root.section("alerts")),
         reports,
         report_font,
