@@ -11,6 +11,7 @@ mod knowledge;
 mod mood;
 mod reels;
 mod shadow;
+mod site;
 mod sources;
 mod store;
 mod table;

@@ -5,6 +5,7 @@
 
 mod alerts;
 mod audio;
+mod bus;
 mod check;
 mod compliance;
 mod consent;
@@ -46,6 +47,7 @@ use media::sdp::{Exchange, Protection};
 
 pub use alerts::AlertSettings;
 pub use audio::AudioSettings;
+pub use bus::BusSettings;
 pub use check::{Checked, check, check_settings};
 pub(crate) use check::{check_settings_with, load_knowledge};
 pub use compliance::ComplianceSettings;
@@ -97,6 +99,8 @@ use crate::signed::Trust;
 pub struct Settings {
     /// Which of several servers this is.
     pub node: NodeSettings,
+    /// Where other nodes and systems are told of calls.
+    pub bus: Option<BusSettings>,
     /// `[sip]`.
     pub sip: SipSettings,
     /// `[media]`.

@@ -11,6 +11,7 @@ pub mod fork;
 pub mod inherited;
 pub mod listen;
 pub mod media;
+pub mod nats;
 pub mod pbx;
 pub mod provider;
 pub mod recognize;

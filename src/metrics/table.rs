@@ -10,6 +10,7 @@ use super::knowledge::{ADVICE, KNOWLEDGE};
 use super::mood::{BREACHES, GROUP_TURNS};
 use super::reels::{REEL_AUDIO, REELS, REELS_BYTES, REELS_ENDED, REELS_UP};
 use super::shadow::{SHADOW_CPU, SHADOW_DIFFERENCE, SHADOW_STEPS};
+use super::site::{BUS_EVENTS, BUS_RESTORES, BUS_UP, NODE_INFO, NODES_HEARD};
 use super::sources::{PULLS, SOURCE_ACCURACY, SOURCE_AGE, SOURCE_COMPLETENESS, SOURCE_ROWS};
 use super::{api::REQUESTS_LIMITED, bounds::Bounds};
 
@@ -591,4 +592,9 @@ pub const TABLE: &[Metric] = &[
     SHADOW_CPU,
     POLICY_INFO,
     BUILD_INFO,
+    NODE_INFO,
+    NODES_HEARD,
+    BUS_UP,
+    BUS_EVENTS,
+    BUS_RESTORES,
 ];

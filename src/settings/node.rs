@@ -3,11 +3,11 @@
 use routing::section::{Section, text};
 use toml::Value;
 
-use super::{SiteSettings, StoreSettings};
+use super::{MasterKeySource, SiteSettings, StoreSettings};
 
 /// The longest name, octets: a label of a host's name (RFC 1035 §2.3.4).
 const NAME_BYTES_MAX: usize = 63;
-const NAME: &str = "1-63 letters of ASCII, digits, - or _";
+pub(super) const NAME: &str = "1-63 letters of ASCII, digits, - or _";
 /// Where the system says what its host is called.
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
@@ -45,6 +45,13 @@ pub(super) fn read_node(mut section: Section<'_>, store: Option<&mut StoreSettin
     let address = section.read("address", "http:// or https://, a host and a port", address);
     if let Some(site) = &site {
         match store.filter(|store| store.database.is_some()) {
+            Some(store) if store.master_key == MasterKeySource::Beside => {
+                section.fault(
+                    "site",
+                    format!("\"{site}\" without store.key_file"),
+                    "a master key that all its nodes share",
+                );
+            }
             Some(store) => store.site = Some(SiteSettings { name: site.clone(), node: name.clone() }),
             None => section.fault(
                 "site",
@@ -57,7 +64,7 @@ pub(super) fn read_node(mut section: Section<'_>, store: Option<&mut StoreSettin
     NodeSettings { name, site, address }
 }
 
-fn label(value: &Value) -> Option<String> {
+pub(super) fn label(value: &Value) -> Option<String> {
     let is_label = |text: &String| text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_".contains(&octet));
     text(NAME_BYTES_MAX)(value).filter(is_label)
 }

@@ -17,6 +17,7 @@ use routing::section::{Section, list, name, parse_table, text, whole};
 use toml::Value;
 
 use super::alerts::{check_steps, read_alerts};
+use super::bus::read_bus;
 use super::compliance::read_compliance;
 use super::crm::read_crms;
 use super::forks::read_forks;
@@ -96,6 +97,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     let mut store = read_store(root.section("store"), folder);
     let mut settings = Settings {
         node: read_node(root.section("node"), store.as_mut()),
+        bus: read_bus(root.section("bus"), folder),
         webrtc: read_webrtc(root.section("webrtc"), &media),
         media,
         sip,

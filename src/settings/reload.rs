@@ -31,6 +31,7 @@ impl Settings {
         // What is not named further down is taken by calls that begin, by name or pattern.
         let Settings {
             node,
+            bus,
             sip,
             media,
             limits: _,
@@ -59,6 +60,7 @@ impl Settings {
             routes: _,
         } = started;
         kept.keep("node", &mut self.node, node);
+        kept.keep("bus", &mut self.bus, bus);
         kept.sip(&mut self.sip, sip);
         kept.media(&mut self.media, media);
         kept.web(&mut self.web, web.as_ref());
