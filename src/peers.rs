@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::notice::Notice;
 use crate::web::{Moment, ToldCall};
@@ -36,8 +36,14 @@ pub struct Here {
 pub struct Restored {
     /// Which run of its program it is.
     pub run: String,
-    /// All of it, in order.
+    /// All of it, in order; what a later version tells is passed over.
+    #[serde(deserialize_with = "known")]
     pub told: ToldCall,
+}
+
+fn known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ToldCall, D::Error> {
+    let told = Vec::<serde_json::Value>::deserialize(deserializer)?;
+    Ok(told.into_iter().filter_map(|told| serde_json::from_value(told).ok()).collect())
 }
 
 /// A node has told of all its calls that are up.
@@ -70,8 +76,8 @@ pub struct ToldEvent {
 pub enum Message {
     /// It is there.
     Here(Here),
-    /// Something has happened: the run, how many events it has told with this one, and the event.
-    Event(String, u64, Box<ToldEvent>),
+    /// Something has happened: the run, how many events it has told with this one, and the event, unless a later version tells it.
+    Event(String, u64, Option<Box<ToldEvent>>),
     /// One of its calls.
     Restored(Restored),
     /// These were all.
@@ -156,7 +162,8 @@ impl Peers {
                     return vec![peer.ask(now, node)];
                 }
                 *last = number;
-                (event.seq > *seq).then(|| Step::Take(node.to_owned(), event))
+                let event = event.filter(|event| event.seq > *seq);
+                event.map(|event| Step::Take(node.to_owned(), event))
             }
             (Message::Restored(Restored { told, .. }), Sight::Asked { calls, .. }) => {
                 calls.extend(told.first().map(|first| first.notice.call.clone()));
@@ -243,7 +250,7 @@ mod tests {
 
     fn event(run: &str, number: u64, seq: u64) -> Message {
         let event = ToldEvent { seq, time: Moment(1), notice: one_of_each().remove(1) };
-        Message::Event(run.to_owned(), number, Box::new(event))
+        Message::Event(run.to_owned(), number, Some(Box::new(event)))
     }
 
     fn restored(run: &str, call: &str) -> Message {
@@ -294,6 +301,9 @@ mod tests {
                 (1, restored("1", "call 1"), &[]),
                 (1, done("1", 10, 90, 1), &[]),
                 (1, event("1", 11, 87), &["take b 87"]),
+                // Of a later version.
+                (1, Message::Event("1".to_owned(), 12, None), &[]),
+                (1, event("1", 13, 89), &["take b 89"]),
             ],
         );
         assert_eq!(peers.addresses()["b"].as_deref(), Some("https://b.example"));
@@ -327,6 +337,17 @@ mod tests {
         assert_eq!(words(&peers.tick(at(6))), ["end b but {}"]);
         assert_eq!(peers.count(), 0);
         check(&mut peers, &[(7, event("1", 1, 1), &[]), (7, here("1", 1), &["ask b"])]);
+    }
+
+    #[test]
+    fn what_a_later_version_tells_of_a_call_is_passed_over() {
+        let Message::Restored(restored) = restored("1", "call 1") else { unreachable!() };
+        let mut json = serde_json::to_value(&restored).expect("JSON");
+        let mut later = json["told"][0].clone();
+        later["type"] = "something_new".into();
+        json["told"].as_array_mut().expect("a list").push(later);
+        let read: Restored = serde_json::from_value(json).expect("it is read");
+        assert_eq!((read.told.len(), &read.told[0].notice), (1, &restored.told[0].notice));
     }
 
     #[test]
