@@ -143,6 +143,8 @@ async fn run(shared: Arc<Shared>, told: Told) {
 #[derive(Debug, Default)]
 struct Turn {
     until: Option<Instant>,
+    /// Whether the database has said so, and did not only say nothing.
+    is_sure: bool,
     /// When it was looked last.
     looked: Option<Instant>,
 }
@@ -153,7 +155,7 @@ impl Turn {
     }
 
     /// Keeps this node's alerts its own, lets go of those that others have taken over, and takes over those of nodes that are
-    /// gone. While the database does not answer, they are its own until the lease has lapsed.
+    /// gone. While the database does not answer, each node tells its own: a step that two tell is better than one that nobody does.
     async fn look(&mut self, shared: &Shared, store: Option<&Store>) {
         let Some(store) = store.filter(|store| store.has_site()) else { return };
         let now = Instant::now();
@@ -161,9 +163,13 @@ impl Turn {
             return;
         }
         self.looked = Some(now);
-        let was_ours = self.is_ours(Some(store));
+        let was_ours = self.is_sure && self.is_ours(Some(store));
         if let Err(why) = self.renew(shared, store, (now, was_ours)).await {
-            warn!(why, "whether other nodes have taken over its alerts is not known");
+            (self.until, self.is_sure) = (Some(now + LEASE), false);
+            warn!(
+                why,
+                "whether other nodes have taken over its alerts is not known: their steps are told all the same"
+            );
         }
     }
 
@@ -177,7 +183,7 @@ impl Turn {
             let kept = store.alerts().await?;
             shared.state().let_go(&kept);
         }
-        self.until = Some(now + LEASE);
+        (self.until, self.is_sure) = (Some(now + LEASE), true);
         for (node, alerts) in store.take_over_alerts().await? {
             info!(node, alerts = alerts.len(), "a node is gone: its alerts are taken over");
             store.audit("alerts_taken_over", json!({ "node": node, "alerts": alerts.len() }));
