@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::jetstream::{self, context::PublishAckFuture, stream};
 use async_nats::{Client, ConnectOptions, Event as Change, HeaderMap, Subscriber};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -184,7 +184,6 @@ impl Courier {
         let mut failing = false;
         loop {
             tokio::select! {
-                biased;
                 () = closing.cancelled() => break,
                 Some(confirmed) = self.unconfirmed.join_next() => failing = self.confirmed(confirmed, failing),
                 _ = here.tick() => self.look().await,
@@ -203,6 +202,9 @@ impl Courier {
 
     async fn close(mut self, heard: Subscriber) {
         drop(heard);
+        while let Some(delivery) = self.watch.next().now_or_never().flatten() {
+            self.tell(delivery).await;
+        }
         while let Some(confirmed) = self.unconfirmed.join_next().await {
             self.confirmed(confirmed, true);
         }
