@@ -137,15 +137,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     if let Some(shared) = settings.crms.keys().find(|name| settings.pbxes.contains_key(*name)) {
         root.fault("crm", format!("\"{shared}\", which is a [pbx.NAME], too"), "names of their own: rules name either");
     }
-    if !settings.crms.is_empty() && settings.store.is_none() {
-        root.fault("crm", "it without a store", "[store] beside it: deliveries are kept until they are taken");
-    }
-    if !settings.sources.is_empty() && settings.store.is_none() {
-        root.fault("sources", "it without a store", "[store] beside it: people are known by its pseudonyms");
-    }
-    if settings.reports.is_some() && settings.store.is_none() {
-        root.fault("reports", "it without a store", "[store] beside it: reports add up what is kept");
-    }
+    check_kept(&mut root, &settings);
     if settings.webrtc.is_some() && settings.web.is_none() {
         root.fault("webrtc", "it without the API", "[web] beside it: browsers are connected by way of it");
     }
@@ -159,6 +151,19 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     check_regions_of(&mut root, settings.recognition.as_ref(), &routes);
     root.finish();
     Settings { routes, ..settings }
+}
+
+/// Whether there is a store for whatever needs one.
+fn check_kept(root: &mut Section<'_>, settings: &Settings) {
+    if !settings.crms.is_empty() && settings.store.is_none() {
+        root.fault("crm", "it without a store", "[store] beside it: deliveries are kept until they are taken");
+    }
+    if !settings.sources.is_empty() && settings.store.is_none() {
+        root.fault("sources", "it without a store", "[store] beside it: people are known by its pseudonyms");
+    }
+    if settings.reports.is_some() && settings.store.is_none() {
+        root.fault("reports", "it without a store", "[store] beside it: reports add up what is kept");
+    }
 }
 
 /// Whether everybody who is sent reports can be.
