@@ -1,6 +1,7 @@
 //! Calls of another node: shown here, ordered and heard there.
 
 use super::*;
+use crate::notice::Notice;
 
 #[tokio::test]
 async fn a_call_of_another_node_is_shown_and_whatever_is_to_be_done_with_it_is_asked_there() {
