@@ -78,6 +78,8 @@ pub struct Engine {
     tick_due: Option<Duration>,
     watch_due: Duration,
     refused: u64,
+    /// Legs opened so far.
+    opened: u32,
 }
 
 impl Engine {
@@ -96,6 +98,7 @@ impl Engine {
             tick_due: None,
             watch_due: Duration::ZERO,
             refused: 0,
+            opened: 0,
         }
     }
 

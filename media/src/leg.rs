@@ -277,6 +277,11 @@ impl Leg {
         self.protection.take_keys(channel, keys);
     }
 
+    /// Counts the sources that this leg receives from `epoch` on. To be said before it receives anything.
+    pub(crate) fn count_sources_from(&mut self, epoch: u32) {
+        self.sequencer = Sequencer::counting_from(epoch);
+    }
+
     /// What was sent since the last packet went elsewhere.
     pub(crate) fn renew(&mut self) {
         self.sequencer.renew();
@@ -295,6 +300,14 @@ impl Leg {
         }
     }
 
+    /// What comes next is another far end's, whatever its numbers.
+    pub(crate) fn hear_another(&mut self) {
+        self.outgoing.interrupt();
+        if let Some(transcoder) = &mut self.transcoder {
+            transcoder.renew();
+        }
+    }
+
     /// What is made on the tick, begun if there is nothing yet.
     ///
     /// # Errors
@@ -306,6 +319,10 @@ impl Leg {
                 None => Box::new(Voice::new(target, now)?),
             };
             voice.begin(now);
+            if let Some(transcoder) = &mut self.transcoder {
+                transcoder.interrupt();
+                voice.encoder().go_on_from(transcoder.encoder());
+            }
             self.voice = Some(voice);
         }
         Ok(self.voice.as_mut().expect("it was just put there"))
@@ -315,10 +332,27 @@ impl Leg {
     pub(crate) fn drop_voice(&mut self) {
         let Some(mut voice) = self.voice.take() else { return };
         self.gone.underruns += voice.take_underruns();
-        self.spare = Some(voice);
         if let Some(transcoder) = &mut self.transcoder {
             transcoder.interrupt();
+            transcoder.encoder().go_on_from(voice.encoder());
         }
+        self.spare = Some(voice);
+    }
+
+    /// Begins the transcoding to this leg.
+    ///
+    /// # Errors
+    /// When a codec cannot be opened.
+    pub(crate) fn raise_transcoder(&mut self, spoken: Codec, target: Target) -> Result<(), CodecError> {
+        let mut transcoder = Box::new(Transcoder::new(spoken, target)?);
+        if let Some(before) = &mut self.transcoder {
+            transcoder.encoder().go_on_from(before.encoder());
+        } else if let Some(voice) = &mut self.spare {
+            transcoder.encoder().go_on_from(voice.encoder());
+        }
+        self.drop_transcoder();
+        self.transcoder = Some(transcoder);
+        Ok(())
     }
 
     /// Ends the transcoding to this leg.

@@ -61,6 +61,11 @@ struct Source {
 }
 
 impl Sequencer {
+    /// Counts sources from `epoch` on.
+    pub fn counting_from(epoch: u32) -> Self {
+        Self { epoch, ..Self::default() }
+    }
+
     /// Places one packet.
     pub fn place(&mut self, ssrc: Ssrc, sequence: u16) -> Verdict {
         if let Some(source) = &mut self.current

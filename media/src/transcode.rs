@@ -141,6 +141,11 @@ impl Transcoder {
         (self.source, self.target) == (source, target)
     }
 
+    /// What makes its packets, to be handed on to whoever speaks next.
+    pub fn encoder(&mut self) -> &mut Encoder {
+        &mut self.encoder
+    }
+
     /// Takes one packet; call [`Transcoder::next`] afterwards until it gives nothing.
     pub fn take(&mut self, now: Duration, spoken: Spoken<'_>) {
         if spoken.payload.len() > PAYLOAD_BYTES_MAX {
@@ -156,10 +161,12 @@ impl Transcoder {
             return;
         }
         if spoken.place.position > reached.position {
-            if self.held.waits.is_none() {
-                return self.hold(now, spoken);
+            match self.held.waits {
+                None => return self.hold(now, spoken),
+                Some((held, _)) if held.position < spoken.place.position => self.release(),
+                // It goes before the held one, and the gap before it has had its time.
+                Some(_) => {}
             }
-            self.release();
             self.cover_gap(spoken);
         }
         self.decode(spoken);
@@ -182,6 +189,17 @@ impl Transcoder {
     pub fn interrupt(&mut self) {
         self.reached = None;
         self.held.waits = None;
+    }
+
+    /// What comes next is another speaker's: nothing of the one before is heard in it.
+    pub fn renew(&mut self) {
+        self.interrupt();
+        self.samples.clear();
+        self.pause = None;
+        // One that cannot be opened now could be before; then the old one has to do.
+        if let Ok(decoder) = Decoder::new(self.source, self.rate_hz) {
+            self.decoder = decoder;
+        }
     }
 
     /// When a held packet is given up on, if there is one.

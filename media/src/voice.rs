@@ -111,13 +111,19 @@ impl Voice {
         (self.due, self.resumes) = (due, false);
     }
 
+    /// What makes its packets, to be handed on to whoever speaks next.
+    pub fn encoder(&mut self) -> &mut Encoder {
+        &mut self.encoder
+    }
+
     /// Makes it speak another codec, and hear exactly the parties named. Those that stay keep what they hold.
     ///
     /// # Errors
     /// When a codec cannot be opened; then nothing more is changed.
     pub fn arrange(&mut self, target: Target, wanted: &[Wanted]) -> Result<(), CodecError> {
         if target != self.target {
-            let fresh = Self::new(target, self.due)?;
+            let mut fresh = Self::new(target, self.due)?;
+            fresh.encoder.go_on_from(&mut self.encoder);
             let (player, keys) = (self.player.take(), self.keys.take());
             *self = Self { player, keys, underruns: self.underruns, resumes: self.resumes, ..fresh };
             self.prepare_copies();
@@ -128,7 +134,7 @@ impl Voice {
                 let playout = Playout::new(party.codec, self.rate_hz)?;
                 // Heard from the first sample on, as loud as the prompt leaves it.
                 let fader = Fader::new(self.gain_of_others());
-                let frame = vec![0; self.rate_hz as usize / 1_000 * PIECE_MS];
+                let frame = vec![0; self.rate_hz as usize / 1_000 * PACKET_MS_MAX];
                 self.speakers.push(Speaker { wanted: party, playout, fader, frame });
             }
         }
@@ -229,15 +235,8 @@ impl Voice {
             let resumes = std::mem::take(&mut self.resumes);
             return Some(Made { event: Some(event), ticks, resumes, copied_apart: false });
         }
-        let ptime_ms = usize::from(self.target.ptime_ms);
-        let piece_ms = if ptime_ms.is_multiple_of(PIECE_MS) { PIECE_MS } else { PIECE_MS / 2 };
-        let piece = self.rate_hz as usize / 1_000 * piece_ms;
-        self.packet.clear();
-        self.without_aside.clear();
-        for _ in 0..ptime_ms / piece_ms {
-            self.mix_piece(now, piece);
-        }
-        self.due += Duration::from_millis(ptime_ms as u64);
+        self.mix_packet(now);
+        self.due += Duration::from_millis(u64::from(self.target.ptime_ms));
 
         let before = payload.len();
         if self.encoder.encode(&self.packet, payload).is_err() || payload.len() == before {
@@ -300,29 +299,30 @@ impl Voice {
         std::mem::take(&mut self.underruns)
     }
 
-    /// Appends one piece of what the leg hears to the packet.
-    fn mix_piece(&mut self, now: Duration, piece: usize) {
+    /// Makes the packet of what the leg hears. All of it at once: whoever paces the speakers goes by what is taken from them when.
+    fn mix_packet(&mut self, now: Duration) {
+        let length = self.rate_hz as usize / 1_000 * usize::from(self.target.ptime_ms).min(PACKET_MS_MAX);
         let mut sources = [mix::Source { samples: &[], gain: mix::Ramp::steady(0) }; SOURCES_MAX + 1];
         let mut count = 0;
         if let Some(player) = &mut self.player {
-            play_piece(player, self.doubler.as_mut(), piece, &mut self.narrow, &mut self.prompt);
+            play(player, self.doubler.as_mut(), length, &mut self.narrow, &mut self.prompt);
             sources[0] = mix::Source { samples: &self.prompt, gain: mix::Ramp::steady(UNITY_Q15) };
             count = 1;
         }
         for speaker in &mut self.speakers {
-            let frame = &mut speaker.frame[..piece];
+            let frame = &mut speaker.frame[..length];
             if speaker.playout.pull(now, frame) == FrameKind::Concealed {
                 self.underruns += 1;
             }
             sources[count] = mix::Source { samples: frame, gain: speaker.fader.next_ramp() };
             count += 1;
         }
-        let from = self.packet.len();
-        self.packet.resize(from + piece, 0);
-        mix::mix(&sources[..count], &mut self.packet[from..]);
+        self.packet.resize(length, 0);
+        mix::mix(&sources[..count], &mut self.packet);
+        self.without_aside.clear();
         if self.player.as_ref().is_some_and(Player::is_aside) {
-            self.without_aside.resize(from + piece, 0);
-            mix::mix(&sources[1..count], &mut self.without_aside[from..]);
+            self.without_aside.resize(length, 0);
+            mix::mix(&sources[1..count], &mut self.without_aside);
         }
     }
 
@@ -343,21 +343,21 @@ impl Voice {
     }
 }
 
-/// The next piece of a sound, at the voice's rate.
-fn play_piece(
+/// The next part of a sound, at the voice's rate.
+fn play(
     player: &mut Player,
     doubler: Option<&mut Resampler>,
-    piece: usize,
+    length: usize,
     narrow: &mut Vec<i16>,
     prompt: &mut Vec<i16>,
 ) {
     prompt.clear();
     let Some(doubler) = doubler else {
-        prompt.resize(piece, 0);
+        prompt.resize(length, 0);
         return player.next_frame(prompt);
     };
     narrow.clear();
-    narrow.resize(piece / 2, 0);
+    narrow.resize(length / 2, 0);
     player.next_frame(narrow);
     doubler.process(narrow, prompt);
 }
@@ -370,5 +370,3 @@ const KEY_MS: u32 = 100;
 const KEY_TICK: Duration = Duration::from_millis(20);
 /// The longest packet, ms.
 const PACKET_MS_MAX: usize = 60;
-/// What is mixed at once, ms; half of it for packets whose length is no multiple.
-const PIECE_MS: usize = 20;

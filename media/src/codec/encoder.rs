@@ -122,6 +122,15 @@ impl Encoder {
         }
     }
 
+    /// Goes on where another encoder of the same stream has come to, as far as the codec has such a state that can be handed on:
+    /// G.722's decoder is in step with who sends, and makes noise for a tenth of a second when that one is replaced by a fresh one.
+    pub fn go_on_from(&mut self, other: &mut Encoder) {
+        let (Kind::Waveform(own), Kind::Waveform(others)) = (&mut self.kind, &mut other.kind) else { return };
+        if let (Coding::G722(own), Coding::G722(others)) = (&mut own.coding, &mut others.coding) {
+            std::mem::swap(own, others);
+        }
+    }
+
     /// Appends the payload of one packet that holds all of `samples`: 10, 20, 30, 40, 50 or 60 ms.
     ///
     /// # Errors

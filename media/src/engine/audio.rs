@@ -84,17 +84,18 @@ impl Engine {
         let Some(hearer) = self.leg_mut(peer) else {
             return;
         };
-        let Some(passage) = hearer.passage(heard.received.kind) else {
-            return self.without_passage(peer, &heard, out);
-        };
         if let Some(voice) = &mut hearer.voice {
-            if voice.hear(heard.now, heard.slot, &heard.packet())
-                && matches!(heard.received.kind, PayloadKind::Audio(_))
-            {
-                hearer.say_bridged(heard.speaker, &mut out.events);
+            let is_mixed = voice.hear(heard.now, heard.slot, &heard.packet());
+            match heard.received.kind {
+                PayloadKind::Audio(_) if is_mixed => hearer.say_bridged(heard.speaker, &mut out.events),
+                PayloadKind::KeyPress { .. } => self.press_anew(peer, &heard, out),
+                PayloadKind::Audio(_) | PayloadKind::ComfortNoise => {}
             }
             return;
         }
+        let Some(passage) = hearer.passage(heard.received.kind) else {
+            return self.without_passage(peer, &heard, out);
+        };
         if let PayloadKind::Audio(codec) = heard.received.kind
             && !hearer.repacks
             && hearer.is_too_long(codec, heard.payload())
@@ -118,18 +119,25 @@ impl Engine {
         relay(hearer, LegSlot(peer), passage, &mut heard, out);
     }
 
-    /// A packet that the hearer cannot be given as it is: a key press becomes two tones.
+    /// A packet that the hearer cannot be given as it is: a key press becomes two tones, comfort noise a pause.
     fn without_passage(&mut self, peer: u32, heard: &Heard<'_>, out: &mut Output) {
         let Some(hearer) = self.leg_mut(peer) else {
             return;
         };
-        if !matches!(heard.received.kind, PayloadKind::KeyPress { .. }) {
-            return hearer.interrupt();
+        match &mut hearer.transcoder {
+            // What comes behind a pause says by its time how long that was.
+            Some(transcoder) => transcoder.pass_over(heard.received.place),
+            None if !matches!(heard.received.kind, PayloadKind::KeyPress { .. }) => hearer.interrupt(),
+            None => {}
         }
-        if let Some(transcoder) = &mut hearer.transcoder {
-            transcoder.pass_over(heard.received.place);
+        if matches!(heard.received.kind, PayloadKind::KeyPress { .. }) {
+            self.press_anew(peer, heard, out);
         }
-        let id = hearer.id;
+    }
+
+    /// Presses the key that a packet tells of for a hearer who cannot be given the packet itself.
+    fn press_anew(&mut self, peer: u32, heard: &Heard<'_>, out: &mut Output) {
+        let Some(id) = self.leg(peer).map(|hearer| hearer.id) else { return };
         if let Some(key) = Key::from_event(heard.payload().first().copied().unwrap_or(u8::MAX))
             && heard.received.key_down
         {

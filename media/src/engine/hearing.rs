@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::{Engine, Output};
 use crate::leg::{Leg, Supervised};
 use crate::play::Player;
-use crate::transcode::Transcoder;
 use crate::voice::{SOURCES_MAX, Wanted};
 use crate::{Event, LegId, Sides, Supervision};
 
@@ -29,6 +28,7 @@ impl Engine {
                 leg.peer = Some(peer);
                 leg.bridged_said = false;
                 leg.repacks = false;
+                leg.hear_another();
             }
         }
         self.arrange(now, slot_a, out);
@@ -140,10 +140,7 @@ impl Engine {
                 Ok(())
             }
             Some(spoken) if leg.transcoder.as_ref().is_some_and(|transcoder| transcoder.fits(spoken, target)) => Ok(()),
-            Some(spoken) => {
-                leg.drop_transcoder();
-                Transcoder::new(spoken, target).map(|transcoder| leg.transcoder = Some(Box::new(transcoder)))
-            }
+            Some(spoken) => leg.raise_transcoder(spoken, target),
         });
         if let Err(error) = outcome {
             out.events.push(Event::CodecFailed { leg: leg.id, reason: error.to_string() });

@@ -76,8 +76,13 @@ impl Engine {
         }
         let numbers = self.random.next();
         let ssrc = Ssrc(self.random.next() as u32);
-        let outgoing = Outgoing::new(ssrc, numbers as u16, (numbers >> 32) as u32);
-        self.legs[slot as usize] = Some(Leg::new(now, leg, outgoing, self.random.next()));
+        // In the lower half: who misses our first packets would else take those behind the first wrap for those before it, and
+        // open none of them (RFC 3711 §3.3.1).
+        let outgoing = Outgoing::new(ssrc, numbers as u16 & 0x7fff, (numbers >> 32) as u32);
+        self.opened = self.opened.wrapping_add(1);
+        let mut opened = Leg::new(now, leg, outgoing, self.random.next());
+        opened.count_sources_from(self.opened.wrapping_mul(SOURCES_PER_LEG));
+        self.legs[slot as usize] = Some(opened);
         self.slots.insert(leg, slot);
     }
 
@@ -143,6 +148,8 @@ impl Engine {
     }
 }
 
+/// Sources of one leg that are told apart from those of the legs opened after it, one of which may have its slot.
+const SOURCES_PER_LEG: u32 = 1 << 12;
 /// How long the tones of a key sound, ms.
 const TONE_MS: u32 = 100;
 /// The same in samples, with the ramps that end it.

@@ -81,8 +81,7 @@ impl Delay {
     /// The delay to aim at above the fastest; `frame` is what is taken at once.
     pub(super) fn target(&self, frame: i64) -> i64 {
         // A packet is needed up to one frame before its own time, if frames do not begin where packets do.
-        let jitter = if self.jitter > 0 { self.jitter + frame } else { 0 };
-        jitter.clamp(self.floor, self.ceiling)
+        (self.jitter + frame).clamp(self.floor, self.ceiling)
     }
 
     /// Takes one packet.

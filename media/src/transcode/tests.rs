@@ -47,6 +47,27 @@ fn a_lost_packet_leaves_no_hole_in_time() {
 }
 
 #[test]
+fn packets_that_are_lost_and_swapped_stay_in_order() {
+    // In the order in which they come; those that come too late have been made up for.
+    for (order, late, concealed) in [
+        (&[0, 3, 2, 4, 5][..], 0, 160),
+        (&[0, 3, 2, 1, 4, 5], 1, 160),
+        (&[0, 1, 4, 2, 3, 5], 0, 0),
+        (&[0, 3, 1, 2, 4, 5], 0, 0),
+    ] {
+        let mut run = Run::new(Codec::Pcmu, Codec::Pcma, 20);
+        order.iter().for_each(|&number| run.say(number));
+        run.expect_times(&(0..6).map(|n| (n, n as u32 * 160, n == 0)).collect::<Vec<_>>());
+        run.expect_tone();
+        assert_eq!(
+            run.transcoder.stats(),
+            TranscodeStats { late, concealed_samples: concealed, malformed: 0 },
+            "{order:?}"
+        );
+    }
+}
+
+#[test]
 fn the_wait_for_a_missing_packet_ends() {
     let mut run = Run::new(Codec::Pcmu, Codec::Pcma, 20);
     run.say(0);

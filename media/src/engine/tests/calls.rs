@@ -70,6 +70,20 @@ fn a_new_bridge_goes_on_where_the_old_one_was() {
 }
 
 #[test]
+fn a_stream_begins_far_from_where_its_numbers_wrap() {
+    for seed in 0..64 {
+        let mut world = World::new();
+        world.engine = Engine::new(8, seed);
+        world.open(CALLER);
+        world.order(Command::Configure { leg: CALLER, settings: settings(CALLER) });
+        world.play(CALLER, 1, vec![0; 320], PlayMode::Replace);
+        world.pass(ms(20));
+        let first = world.heard_by(CALLER)[0].header.sequence;
+        assert!(first <= 0x8000, "seed {seed}: {first}");
+    }
+}
+
+#[test]
 fn a_stranger_is_refused_until_the_phone_is_silent() {
     let mut world = World::new();
     let (mut bot, mut thief) = (Phone::new(22), Phone::new(66));

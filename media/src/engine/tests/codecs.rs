@@ -150,6 +150,36 @@ fn one_transcoder_after_another_makes_one_stream() {
 }
 
 #[test]
+fn the_next_far_end_is_heard_whatever_its_numbers() {
+    // Field notes: "after the transfer the caller cannot hear the agent". The agent's numbers lie behind or before the bot's.
+    for (codec, sequence) in
+        [Codec::Pcmu, Codec::G722, Codec::Opus].into_iter().flat_map(|codec| [100, 64_900, 65_200].map(|n| (codec, n)))
+    {
+        for is_new in [false, true] {
+            let what = format!("{codec:?} from {sequence}, in the place of the leg before: {is_new}");
+            let mut world = World::with(of(CALLER, codec), of(BOT, Codec::Pcmu));
+            world.speak(BOT, &mut Speaker::new(Codec::Pcmu, 20).phone, 50);
+            if is_new {
+                world.order(Command::Close { leg: AGENT });
+                world.order(Command::Close { leg: BOT });
+                world.open(AGENT);
+            }
+            world.order(Command::Configure { leg: AGENT, settings: of(AGENT, Codec::Pcmu) });
+            world.order(Command::Bridge { a: CALLER, b: AGENT });
+            let before = world.heard_by(CALLER).len();
+            let mut agent = Speaker::new(Codec::Pcmu, 20);
+            agent.phone.stamp = Stamp { sequence, ssrc: Ssrc(33), ..agent.phone.stamp };
+            world.speak(AGENT, &mut agent.phone, 50);
+            assert_eq!(world.heard_by(CALLER).len(), before + 50, "{what}");
+            assert_one_stream(&world.numbers(CALLER));
+            assert_tone(&world, codec, &what);
+            let stats = world.engine.stats(CALLER).expect("it is open");
+            assert_eq!(stats.samples_concealed, 0, "{what}");
+        }
+    }
+}
+
+#[test]
 fn a_codec_that_begins_with_a_packet_of_no_use_is_followed_all_the_same() {
     let mut world = World::with(of(CALLER, Codec::Pcmu), speaks(Codec::Pcma, &[Codec::Opus, Codec::Pcma]));
     let mut bot = Speaker::new(Codec::Pcma, 20);

@@ -39,6 +39,26 @@ fn a_side_without_events_hears_the_tones() {
 }
 
 #[test]
+fn keys_reach_a_side_for_which_audio_is_made() {
+    for codec in [Codec::Pcmu, Codec::Opus] {
+        let bot = settings_of(BOT, codec, if codec == Codec::Opus { 107 } else { 0 }).with_events(Some(EVENT_TYPE));
+        let mut world = World::with(settings(CALLER), bot);
+        let mut caller = Phone::new(11);
+        world.speak(CALLER, &mut caller, 10);
+        world.play(BOT, 1, vec![100; 16_000], PlayMode::Duck { attenuation_db: 6 });
+        for event in [4, 4, 1] {
+            world.speak(CALLER, &mut caller, 10);
+            press_with(&mut world, &mut caller, EVENT_TYPE, event);
+        }
+        world.speak(CALLER, &mut caller, 10);
+        let presses = world.heard.iter().filter(|heard| heard.leg == BOT && heard.header.payload_type == EVENT_TYPE);
+        let mut told: Vec<(u32, u8)> = presses.map(|heard| (heard.header.timestamp, heard.payload[0])).collect();
+        told.dedup();
+        assert_eq!(told.iter().map(|(_, event)| *event).collect::<Vec<_>>(), [4, 4, 1], "{codec:?}");
+    }
+}
+
+#[test]
 fn durations_follow_the_clock_of_the_codec() {
     let bot = settings_of(BOT, Codec::Opus, 107).with_events(Some(102));
     let mut world = World::with(settings(CALLER), bot);
