@@ -141,6 +141,7 @@ fn open(folder: &Path) -> (Store, tokio::runtime::Runtime) {
         keep: KeepSettings { calls: long, words: long, timeline: long },
         audio: AudioSettings::beside(folder, long),
         trail: TrailSettings::default(),
+        site: None,
     };
     let store = Store::start(&settings, &Metrics::new()).expect("a store");
     (store, tokio::runtime::Builder::new_current_thread().build().expect("a runtime"))

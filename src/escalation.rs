@@ -130,6 +130,19 @@ impl Escalation {
         }
     }
 
+    /// Lets go of those that somebody else has taken over: all that are neither `kept` any more nor otherwise since.
+    pub fn let_go(&mut self, kept: &[WaitingAlert]) {
+        let kept: BTreeSet<AlertName> = kept.iter().map(WaitingAlert::name).collect();
+        self.waiting.retain(|name, _| kept.contains(name) || self.changed.contains(name));
+    }
+
+    /// Takes up alerts that waited elsewhere, and are kept as this one's already.
+    pub fn take_over(&mut self, kept: Vec<WaitingAlert>) {
+        for alert in kept {
+            self.waiting.entry(alert.name()).or_insert(alert);
+        }
+    }
+
     /// Hears what is told of a call of that place.
     pub fn hear(&mut self, notice: &Notice, place: Place, now: Moment) {
         let Notice { call, call_ms, what } = notice;

@@ -43,6 +43,7 @@ pub mod notice;
 #[cfg(test)]
 mod notice_samples;
 pub mod pbx;
+pub mod peers;
 pub mod picture;
 pub mod pii;
 mod quoted;

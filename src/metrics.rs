@@ -8,9 +8,11 @@ mod bounds;
 mod browsers;
 mod elsewhere;
 mod knowledge;
+mod legs;
 mod mood;
 mod reels;
 mod shadow;
+mod site;
 mod sources;
 mod store;
 mod table;
@@ -25,7 +27,7 @@ use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::control::{Load, Measured};
-use crate::notice::{LegReport, Notice, PhraseHeard, What};
+use crate::notice::{Notice, PhraseHeard, What};
 use crate::settings::Measure;
 use crate::shell::listen::UtteranceFigures;
 use crate::shell::recognize::RecognizingFigures;
@@ -37,13 +39,12 @@ use table::{
     CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED,
     CALLS_STARTED, CHATS, COPIER_RESTARTS, COPIES_DROPPED, DECISIONS, DELIVERIES, DELIVERIES_KEPT, DNS_TROUBLES,
     FEEDBACK_TOLD, FORKED_SAMPLES, FORKS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, INTERRUPTIONS, KEYS,
-    LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS,
-    LISTENER_UP, LISTENING_BACKLOG, LOAD_CHANGES, LOAD_INFO, LOAD_LATENESS, LOAD_SHARE, MESSAGES_DROPPED, OBSERVATIONS,
-    OUTCOMES, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES, POLICY_INFO,
-    PROMPTS, REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_RESTARTS, RECOGNITION_UP,
-    REINVITES, RELOADS, REPLIES_SUGGESTED, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SIP_CERTIFICATES, SIP_CONNECTIONS,
-    SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED,
-    TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP, UTTERANCES,
+    LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, LOAD_CHANGES, LOAD_INFO, LOAD_LATENESS, LOAD_SHARE,
+    MESSAGES_DROPPED, OBSERVATIONS, OUTCOMES, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP,
+    PBX_WAITING, PHRASES, POLICY_INFO, PROMPTS, REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG, RECOGNITION_RATIO,
+    RECOGNITION_RESTARTS, RECOGNITION_UP, REINVITES, RELOADS, REPLIES_SUGGESTED, REROUTE_ANSWER, REROUTE_GAP, REROUTES,
+    SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS,
+    SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP, UTTERANCES,
 };
 pub use table::{Kind, Metric, TABLE};
 
@@ -463,32 +464,6 @@ impl Metrics {
             _ => return,
         };
         self.count(&REROUTES, &[via, outcome], 1);
-    }
-
-    fn observe_leg(&self, LegReport { party, quality, .. }: &LegReport) {
-        let seconds = |milliseconds: Option<f32>| milliseconds.map(|milliseconds| milliseconds / 1_000.0);
-        let by_party = [
-            (&LEG_RATING, quality.r_factor),
-            (&LEG_ROUND_TRIP, seconds(quality.round_trip_ms)),
-            (&LEG_BURST, quality.burst_ratio),
-        ];
-        for (metric, value) in by_party {
-            value.into_iter().for_each(|value| self.record(metric, &[party], f64::from(value)));
-        }
-        let by_direction = [
-            (&LEG_OPINION, "received", quality.mos_listening),
-            (&LEG_OPINION, "conversing", quality.mos_conversational),
-            (&LEG_OPINION, "reported", quality.mos_reported),
-            (&LEG_JITTER, "received", seconds(quality.jitter_received_ms)),
-            (&LEG_JITTER, "reported", seconds(quality.jitter_reported_ms)),
-            (&LEG_LOSS, "received", quality.loss_received),
-            (&LEG_LOSS, "reported", quality.loss_reported),
-            (&LEG_DISCARDED, "received", quality.discarded_received),
-            (&LEG_DISCARDED, "reported", quality.discarded_reported),
-        ];
-        for (metric, direction, value) in by_direction {
-            value.into_iter().for_each(|value| self.record(metric, &[party, direction], f64::from(value)));
-        }
     }
 
     fn describe_all(&self) {

@@ -13,6 +13,7 @@ pub mod hep;
 pub mod inherited;
 pub mod listen;
 pub mod media;
+pub mod nats;
 pub mod pbx;
 pub mod provider;
 pub mod recognize;

@@ -13,7 +13,9 @@ mod journal;
 mod keeper;
 pub mod keys;
 mod notices;
+mod opening;
 mod reels;
+mod site;
 mod slots;
 mod tidying;
 mod trees;
@@ -51,9 +53,13 @@ pub use journal::Journal;
 use keeper::Keeper;
 pub use keys::{KeyError, KeyRing, MasterKey, Rotated};
 pub use notices::entry_of;
+use opening::{key_of, opened_keys};
+pub use opening::{keys_and_trail, master_key, rewrap};
 pub use reels::ReelKey;
 #[cfg(test)]
 pub(crate) use reels::keys_of_tests as reel_keys;
+use site::Door;
+pub use site::REPORTS_LEASE;
 use tidying::Tidying;
 
 /// The longest that a decision waits for the disk. When it takes longer the call goes on, and that is counted.
@@ -172,7 +178,9 @@ impl Store {
         let trail = Trail::new(&audit, settings.trail.archive.as_deref());
         let tidying = Tidying::start(&settings.trail, &trail, &keys, &journal);
         let tidying = tidying.map_err(|source| failed(&audit, source))?;
-        let keeper = Keeper::start(settings, &keys, &trail, metrics).map_err(|source| failed(folder, source))?;
+        let door = settings.site.as_ref().map(|site| Door::new(site, settings)).transpose()?;
+        let keeper =
+            Keeper::start((settings, door), &keys, &trail, metrics).map_err(|source| failed(folder, source))?;
         let (folder, backups, keeps) = (folder.clone(), settings.backups.clone(), settings.keep.calls);
         let audio = settings.audio.clone();
         let (backup, check) = (Arc::default(), Arc::default());
@@ -202,7 +210,10 @@ impl Store {
     /// # Errors
     /// When the master key cannot be had, or the key file not be written; then everything is as before.
     pub fn rotate_keys(&self, source: &MasterKeySource) -> Result<Rotated, KeyError> {
-        self.keys.rotate(&key_of(source, &self.folder)?)
+        let master = key_of(source, &self.folder)?;
+        let rotated = self.keys.rotate(&master)?;
+        self.keeper.exchange_master(&master);
+        Ok(rotated)
     }
 
     /// Writes down what somebody did, of a call where it was of one, and waits for that, at most a second: whether the disk
@@ -276,11 +287,6 @@ impl Store {
     /// As [`Store::call`].
     pub async fn was_made(&self, key: String) -> Result<bool, String> {
         self.read(move |embedded| embedded.was_made(&key)).await
-    }
-
-    /// What something is known by outside, for good: this store's alone, and nothing can be read in it.
-    pub fn key_of(&self, name: &str) -> String {
-        crate::hexadecimal::hexadecimal(&self.keys.blind(name.as_bytes()))
     }
 
     /// Removes parcels that are done with.
@@ -512,6 +518,7 @@ impl Store {
     /// Writes out everything, signs the audit trail's end, and ends the threads.
     pub fn stop(&self) {
         self.tidying.stop();
+        self.leave_site();
         self.keeper.stop();
         self.journal.stop();
     }
@@ -528,72 +535,4 @@ fn backup_in(embedded: &Embedded, from: (&Path, &Trail), to: PathBuf) -> Backup 
         Ok(Err(error)) => Backup::Failed { why: error.to_string() },
         Err(_) => Backup::Failed { why: "it broke".to_owned() },
     }
-}
-
-/// The master key, made beside the data where the settings name none.
-///
-/// # Errors
-/// When it cannot be read, is none, or cannot be made.
-pub fn master_key(settings: &StoreSettings) -> Result<MasterKey, KeyError> {
-    key_of(&settings.master_key, &settings.folder)
-}
-
-fn key_of(source: &MasterKeySource, folder: &Path) -> Result<MasterKey, KeyError> {
-    match source {
-        MasterKeySource::File(path) => MasterKey::read(path),
-        MasterKeySource::Variable(name) => {
-            let found = |error: std::env::VarError| KeyError::Master(format!("environment variable {name}: {error}"));
-            MasterKey::parse(&zeroize::Zeroizing::new(std::env::var(name).map_err(found)?))
-        }
-        MasterKeySource::Command(words) => MasterKey::ask(words),
-        MasterKeySource::Beside => {
-            let path = folder.join(MASTER_FILE);
-            warn!(
-                key = %path.display(),
-                "the key lies beside the data that it seals: set store.key_file or store.key_env to a place of its own"
-            );
-            if path.exists() { MasterKey::read(&path) } else { MasterKey::make(&path) }
-        }
-    }
-}
-
-/// The keys for writing; and what the trail is to be told, when the file was still wrapped by the master key of before.
-fn opened_keys(settings: &StoreSettings) -> Result<(KeyRing, Option<serde_json::Value>), KeyError> {
-    let (path, master) = (settings.folder.join(KEYS_FILE), master_key(settings)?);
-    match (KeyRing::open(&path, &master), &settings.previous_key) {
-        (Err(KeyError::Unwrap { .. }), Some(previous)) => {
-            let keys = KeyRing::rewrap(&path, &key_of(previous, &settings.folder)?, &master)?;
-            let told = serde_json::json!({ "keys": keys, "master_changed": true });
-            Ok((KeyRing::open(&path, &master)?, Some(told)))
-        }
-        (opened, _) => opened.map(|ring| (ring, None)),
-    }
-}
-
-/// The keys of a store for reading only, by the master key or the one of before, and its audit trail.
-///
-/// # Errors
-/// When the keys cannot be read.
-pub fn keys_and_trail(settings: &StoreSettings) -> Result<(KeyRing, Trail), KeyError> {
-    let keys = read_keys(&settings.folder.join(KEYS_FILE), settings)?;
-    Ok((keys, Trail::new(&settings.folder.join(AUDIT_FOLDER), settings.trail.archive.as_deref())))
-}
-
-/// The keys of a file for reading only, by the master key or the one of before.
-fn read_keys(path: &Path, settings: &StoreSettings) -> Result<KeyRing, KeyError> {
-    match (KeyRing::read(path, &master_key(settings)?), &settings.previous_key) {
-        (Err(KeyError::Unwrap { .. }), Some(previous)) => KeyRing::read(path, &key_of(previous, &settings.folder)?),
-        (read, _) => read,
-    }
-}
-
-/// Wraps the store's keys by another master key.
-///
-/// # Returns
-/// How many keys there are.
-///
-/// # Errors
-/// When either key or the key file is not right, or cannot be written.
-pub fn rewrap(settings: &StoreSettings, new: &MasterKey) -> Result<usize, KeyError> {
-    KeyRing::rewrap(&settings.folder.join(KEYS_FILE), &master_key(settings)?, new)
 }

@@ -283,7 +283,17 @@ fn settings(folder: &Path, database: Option<&DatabaseSettings>) -> StoreSettings
     let [master_key, previous_key] = [0, 1].map(|number| MasterKeySource::File(key_file(&folder, number)));
     let (database, audio) = (database.cloned(), AudioSettings::beside(&folder, day));
     let trail = TrailSettings::default();
-    StoreSettings { folder, backups, database, master_key, previous_key: Some(previous_key), keep, audio, trail }
+    StoreSettings {
+        folder,
+        backups,
+        database,
+        master_key,
+        previous_key: Some(previous_key),
+        keep,
+        audio,
+        trail,
+        site: None,
+    }
 }
 
 /// A disk that is full takes nothing more: that is counted, decisions are told not to be kept, and nothing breaks. With room again

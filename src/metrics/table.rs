@@ -7,9 +7,11 @@ use super::elsewhere::{
     REMOTE_RECOGNITION_UP,
 };
 use super::knowledge::{ADVICE, KNOWLEDGE};
+use super::legs::{LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP};
 use super::mood::{BREACHES, GROUP_TURNS};
 use super::reels::{REEL_AUDIO, REELS, REELS_BYTES, REELS_ENDED, REELS_UP};
 use super::shadow::{SHADOW_CPU, SHADOW_DIFFERENCE, SHADOW_STEPS};
+use super::site::{BUS_EVENTS, BUS_RESTORES, BUS_UP, NODE_INFO, NODES_HEARD};
 use super::sources::{PULLS, SOURCE_ACCURACY, SOURCE_AGE, SOURCE_COMPLETENESS, SOURCE_ROWS};
 use super::watching::{CAPTURED_DROPPED, HEP};
 use super::{api::REQUESTS_LIMITED, bounds::Bounds};
@@ -46,7 +48,12 @@ pub(super) const fn gauge(name: &'static str, labels: &'static [&'static str], h
     Metric { name, kind: Kind::Gauge, labels, help }
 }
 
-const fn histogram(name: &'static str, bounds: Bounds, labels: &'static [&'static str], help: &'static str) -> Metric {
+pub(super) const fn histogram(
+    name: &'static str,
+    bounds: Bounds,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
     Metric { name, kind: Kind::Histogram(bounds), labels, help }
 }
 
@@ -306,47 +313,6 @@ pub const TRUNK_REGISTERED: Metric = gauge(
     &["trunk"],
     "1 when we are registered at a trunk, 0 when we should be; NaN once it is gone.",
 );
-/// Opinions.
-pub const LEG_OPINION: Metric = histogram(
-    "calmline_leg_opinion_score",
-    Bounds::Opinion,
-    &["party", "direction"],
-    "Mean opinion per leg by the E-model: received (who listens to what came to us), conversing (with delay), reported.",
-);
-/// Ratings.
-pub const LEG_RATING: Metric =
-    histogram("calmline_leg_rating_score", Bounds::Rating, &["party"], "Transmission rating R per leg, 0-100.");
-/// Round trips.
-pub const LEG_ROUND_TRIP: Metric =
-    histogram("calmline_leg_round_trip_seconds", Bounds::Waiting, &["party"], "To the far end and back, by RTCP.");
-/// Jitter.
-pub const LEG_JITTER: Metric = histogram(
-    "calmline_leg_jitter_seconds",
-    Bounds::Packet,
-    &["party", "direction"],
-    "Interarrival jitter per leg at its end: received by us, reported by the far end.",
-);
-/// Loss.
-pub const LEG_LOSS: Metric = histogram(
-    "calmline_leg_loss_ratio",
-    Bounds::Loss,
-    &["party", "direction"],
-    "Lost packets per leg, 0-1: received by us, reported by the far end.",
-);
-/// Discards.
-pub const LEG_DISCARDED: Metric = histogram(
-    "calmline_leg_discarded_ratio",
-    Bounds::Loss,
-    &["party", "direction"],
-    "Packets per leg that came too late to be used, 0-1: received by us, reported by the far end.",
-);
-/// Bursts.
-pub const LEG_BURST: Metric = histogram(
-    "calmline_leg_burst_ratio",
-    Bounds::Runs,
-    &["party"],
-    "Mean run of lost packets per leg against that of random loss; 1 is random.",
-);
 /// Alerts.
 pub const ALERTS: Metric = counter("calmline_alerts_total", &["severity"], "Alerts to supervisors, by severity.");
 /// Packets relayed.
@@ -594,4 +560,9 @@ pub const TABLE: &[Metric] = &[
     SHADOW_CPU,
     POLICY_INFO,
     BUILD_INFO,
+    NODE_INFO,
+    NODES_HEARD,
+    BUS_UP,
+    BUS_EVENTS,
+    BUS_RESTORES,
 ];

@@ -17,11 +17,13 @@ use crate::durable::write_whole;
 use crate::report::{Language, Period, Report, ReportFormat, Typeface};
 use crate::settings::{ReportSettings, Zone};
 use crate::shell::crm::Outbox;
-use crate::store::Store;
+use crate::store::{REPORTS_LEASE, Store};
 use crate::web::{Component, Moment, Readiness};
 
 /// How often it is looked for what is due.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// How long another node of a site waits for one that has gone while it was its turn.
+const LEASE: Duration = Duration::from_secs(180);
 
 /// How many of a kind are caught up with.
 fn back(period: Period) -> i64 {
@@ -46,13 +48,7 @@ pub(crate) async fn run(
     loop {
         tokio::select! {
             _ = every.tick() => {
-                let today = zone.date_after(settings.after_midnight);
-                let written = write_due(&settings, &zone, &store, today).await;
-                let sent = match &outbox {
-                    Some(outbox) => send_due(&settings, (&zone, today), &store, outbox).await,
-                    None => Ok(()),
-                };
-                let outcome = written.and(sent);
+                let outcome = look(&settings, &zone, (&store, outbox.as_ref())).await;
                 if let Err(why) = &outcome
                     && !failed
                 {
@@ -65,6 +61,24 @@ pub(crate) async fn run(
         let is_stuck = aside.as_ref().is_some_and(|aside| *aside.borrow());
         readiness.set(Component::Reports, !failed && !is_stuck);
     }
+}
+
+/// Writes and sends what is due, where it is this node's turn.
+async fn look(
+    settings: &ReportSettings,
+    zone: &Zone,
+    (store, outbox): (&Store, Option<&Outbox>),
+) -> Result<(), String> {
+    if !store.has_lease(REPORTS_LEASE.to_owned(), LEASE).await? {
+        return Ok(());
+    }
+    let today = zone.date_after(settings.after_midnight);
+    let written = write_due(settings, zone, store, today).await;
+    let sent = match outbox {
+        Some(outbox) => send_due(settings, (zone, today), store, outbox).await,
+        None => Ok(()),
+    };
+    written.and(sent)
 }
 
 /// Waits until a report is set aside, or none is any more.
@@ -191,8 +205,17 @@ mod tests {
         let (folder, backups) = (root.path().join("data"), root.path().join("backups"));
         let trail = TrailSettings::default();
         let (audio, master_key) = (AudioSettings::beside(&folder, keep.calls), MasterKeySource::Beside);
-        let kept =
-            StoreSettings { folder, backups, database: None, master_key, previous_key: None, keep, audio, trail };
+        let kept = StoreSettings {
+            folder,
+            backups,
+            database: None,
+            master_key,
+            previous_key: None,
+            keep,
+            audio,
+            trail,
+            site: None,
+        };
         let store = Store::start(&kept, &Metrics::new()).expect("a store");
         let settings = ReportSettings {
             folder: root.path().join("reports"),

@@ -15,6 +15,7 @@ use crate::notice::{Notice, What};
 use crate::settings::{Settings, load_knowledge};
 use crate::shell::advise::{Advisor, SharedShelf};
 use crate::shell::escalate::Escalating;
+use crate::shell::nats::Link;
 use crate::shell::recordings::{InForce, Recordings};
 use crate::shell::sources::Pulling;
 use crate::shell::told::Told;
@@ -31,6 +32,8 @@ pub(super) struct Knowing {
     /// Whom calls and steps of alerts are told, and who tells the steps.
     told: Told,
     telling: JoinHandle<()>,
+    /// What carries events to other nodes, and theirs here.
+    link: Option<Link>,
     /// Ends with the desk.
     _pulling: Option<Pulling>,
 }
@@ -43,7 +46,7 @@ impl Knowing {
     ///
     /// # Errors
     /// When knowledge, a secret or certificates are wrong, or there is no thread.
-    pub(super) fn start(
+    pub(super) async fn start(
         settings: &Settings,
         (bus, metrics): (&Arc<Bus>, &Metrics),
         (store, outbox): Keeping,
@@ -60,8 +63,15 @@ impl Knowing {
         let telling = escalating.run(told.clone());
         let advisor = Advisor::start(Arc::clone(&shelf), told.clone());
         let advisor = advisor.map_err(|error| Failure::of("starting the advising thread", error))?;
+        let link = match &settings.bus {
+            Some(wanted) => {
+                Some(Link::start(wanted, &settings.node, (Arc::clone(bus), metrics.clone()), boot_id()?).await)
+            }
+            None => None,
+        };
+        let link = link.transpose().map_err(|why| Failure::of("starting the bus", why))?;
         let known = (shelf, customers.clone(), recordings.clone(), escalating.clone());
-        Ok((Knowing { advisor, customers, recordings, escalating, told, telling, _pulling }, known))
+        Ok((Knowing { advisor, customers, recordings, escalating, told, telling, link, _pulling }, known))
     }
 
     /// Puts other knowledge, and other steps of alerts, in the place of what there is.
@@ -88,10 +98,13 @@ impl Knowing {
         self.recordings.stop();
     }
 
-    /// Writes down which alerts wait, once nothing is told any more.
-    pub(super) async fn settle(&self) {
+    /// Writes down which alerts wait, and lets what was told last go out, once nothing is told any more.
+    pub(super) async fn settle(&mut self) {
         self.telling.abort();
         self.escalating.settle(&self.told).await;
+        if let Some(link) = &mut self.link {
+            link.close().await;
+        }
     }
 
     /// Whether nobody uses a model any more.

@@ -94,7 +94,7 @@ impl Server {
         let (reloader, reloads, fresh) = Reloader::new((&args.config, text), &settings, &metrics);
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
         let kept = (store.clone(), outbox.clone());
-        let (knowing, known) = Knowing::start(&settings, (&bus, &metrics), kept.clone())?;
+        let (knowing, known) = Knowing::start(&settings, (&bus, &metrics), kept.clone()).await?;
         let heard = ((copies.clone(), watching.captures()), reels.clone(), Arc::clone(&bench), known);
         let parts = (forks.clone(), heard, Arc::clone(&readiness), (metrics.clone(), log), kept);
         let (web, order_inlet, browsers) = offer_api((&settings, texts), &bus, reloads, parts).await?;
@@ -303,7 +303,10 @@ fn start_store(
         readiness.want_reels();
     }
     let store = Store::start(wanted, metrics).map_err(|error| Failure::of("opening the store", error))?;
-    store.audit("started", configuration(policies));
+    info!(node = settings.node.name, site = settings.node.site, "the store is open");
+    let mut begun = configuration(policies);
+    begun["node"] = settings.node.name.clone().into();
+    store.audit("started", begun);
     Ok(Some(store))
 }
 
@@ -313,7 +316,8 @@ async fn start_telling(
     store: Option<&Store>,
     metrics: &Metrics,
 ) -> Result<(Arc<Bus>, Option<Outbox>), Failure> {
-    let bus = Arc::new(Bus::new());
+    let bus = Arc::new(Bus::of_node(&settings.node.name));
+    metrics.set_node(&settings.node.name);
     let is_told = !settings.crms.is_empty() || settings.reports.as_ref().is_some_and(|reports| !reports.to.is_empty());
     let Some(store) = store.filter(|_| is_told) else { return Ok((bus, None)) };
     let outbox = Outbox::start(settings, store.clone(), Arc::clone(&bus), metrics.clone()).await;

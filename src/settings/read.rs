@@ -17,6 +17,7 @@ use routing::section::{Section, list, name, parse_table, text, whole};
 use toml::Value;
 
 use super::alerts::{check_steps, read_alerts};
+use super::bus::read_bus;
 use super::capture::read_capture;
 use super::compliance::read_compliance;
 use super::crm::read_crms;
@@ -25,6 +26,7 @@ use super::headers::read_rules;
 use super::hep::read_hep;
 use super::knowledge::read_knowledge;
 use super::mail::read_mail;
+use super::node::read_node;
 use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
 use super::privacy::read_privacy;
@@ -94,7 +96,10 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     let media = read_media(root.section("media"), &sip);
     let (reports, report_font) = read_reports(root.section("reports"), folder);
     let privacy = read_privacy(root.section("privacy"), folder);
+    let mut store = read_store(root.section("store"), folder);
     let mut settings = Settings {
+        node: read_node(root.section("node"), store.as_mut()),
+        bus: read_bus(root.section("bus"), folder),
         webrtc: read_webrtc(root.section("webrtc"), &media),
         media,
         sip,
@@ -105,7 +110,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         knowledge: read_knowledge(root.section("knowledge"), folder),
         compliance: read_compliance(root.section("compliance"), folder, &privacy.files),
         privacy,
-        store: read_store(root.section("store"), folder),
+        store,
         alerts: read_alerts(root.section("alerts")),
         reports,
         report_font,

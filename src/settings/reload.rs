@@ -30,6 +30,8 @@ impl Settings {
         let mut kept = Kept(Vec::new());
         // What is not named further down is taken by calls that begin, by name or pattern.
         let Settings {
+            node,
+            bus,
             sip,
             media,
             limits: _,
@@ -59,6 +61,8 @@ impl Settings {
             targets: _,
             routes: _,
         } = started;
+        kept.keep("node", &mut self.node, node);
+        kept.keep("bus", &mut self.bus, bus);
         kept.sip(&mut self.sip, sip);
         kept.media(&mut self.media, media);
         kept.web(&mut self.web, web.as_ref());

@@ -41,6 +41,17 @@ pub struct StoreSettings {
     pub audio: AudioSettings,
     /// What becomes of the audit trail's files.
     pub trail: TrailSettings,
+    /// Where this server is one of several, which have part of the database together.
+    pub site: Option<SiteSettings>,
+}
+
+/// Which one of several servers this is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteSettings {
+    /// What they are together.
+    pub name: String,
+    /// This one, by a name that none of the others has.
+    pub node: String,
 }
 
 /// What becomes of the audit trail's files once they are full.
@@ -171,6 +182,7 @@ pub(super) fn read_store(mut section: Section<'_>, folder: &Path) -> Option<Stor
         previous_key,
         keep,
         trail: read_trail(&mut section, folder),
+        site: None,
     };
     // Whoever writes the section wants it, unless it says otherwise.
     let enabled = enabled.unwrap_or(section.is_present());

@@ -6,11 +6,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::told::Told;
 use crate::escalation::{Escalation, EscalationStep, WaitingAlert};
@@ -20,6 +21,8 @@ use crate::web::{Alert, CallRecord, Moment, Place};
 
 /// How often it is looked for what a clock that was set has made due, and for a store that was down.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How long a node of a site is not heard of until others take its alerts over.
+const LEASE: Duration = Duration::from_secs(30);
 
 /// The alerts that wait, as the rest of the program sees them. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -113,22 +116,80 @@ impl Shared {
 
 async fn run(shared: Arc<Shared>, told: Told) {
     let mut is_loaded = false;
+    let mut turn = Turn::default();
     loop {
         if !is_loaded {
             is_loaded = load(&shared, &told).await;
         }
+        if is_loaded {
+            turn.look(&shared, told.store.as_ref()).await;
+        }
         let now = Moment::now();
-        let due = shared.state().due(now);
+        let due = if turn.is_ours(told.store.as_ref()) { shared.state().due(now) } else { Vec::new() };
         for notice in &due {
             told.tell_of(notice, now, None);
         }
         keep(&shared, told.store.as_ref()).await;
-        let next = shared.state().deadline();
+        let next = if turn.is_ours(told.store.as_ref()) { shared.state().deadline() } else { None };
         let pause = next.map_or(LOOK_EVERY, |next| Duration::from_millis(next.0.saturating_sub(Moment::now().0)));
         tokio::select! {
             () = shared.changed.notified() => {}
             () = tokio::time::sleep(pause.min(LOOK_EVERY)) => {}
         }
+    }
+}
+
+/// Until when steps of a node's alerts are its own to tell, where it is one of several.
+#[derive(Debug, Default)]
+struct Turn {
+    until: Option<Instant>,
+    /// Whether the database has said so, and did not only say nothing.
+    is_sure: bool,
+    /// When it was looked last.
+    looked: Option<Instant>,
+}
+
+impl Turn {
+    fn is_ours(&self, store: Option<&Store>) -> bool {
+        !store.is_some_and(Store::has_site) || self.until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Keeps this node's alerts its own, lets go of those that others have taken over, and takes over those of nodes that are
+    /// gone. While the database does not answer, each node tells its own: a step that two tell is better than one that nobody does.
+    async fn look(&mut self, shared: &Shared, store: Option<&Store>) {
+        let Some(store) = store.filter(|store| store.has_site()) else { return };
+        let now = Instant::now();
+        if self.looked.is_some_and(|looked| now < looked + LOOK_EVERY / 2) {
+            return;
+        }
+        self.looked = Some(now);
+        let was_ours = self.is_sure && self.is_ours(Some(store));
+        if let Err(why) = self.renew(shared, store, (now, was_ours)).await {
+            (self.until, self.is_sure) = (Some(now + LEASE), false);
+            warn!(
+                why,
+                "whether other nodes have taken over its alerts is not known: their steps are told all the same"
+            );
+        }
+    }
+
+    async fn renew(&mut self, shared: &Shared, store: &Store, (now, was_ours): (Instant, bool)) -> Result<(), String> {
+        if !store.has_alerts_lease(LEASE).await? {
+            // Somebody is taking them over right now.
+            self.until = None;
+            return Ok(());
+        }
+        if !was_ours {
+            let kept = store.alerts().await?;
+            shared.state().let_go(&kept);
+        }
+        (self.until, self.is_sure) = (Some(now + LEASE), true);
+        for (node, alerts) in store.take_over_alerts().await? {
+            info!(node, alerts = alerts.len(), "a node is gone: its alerts are taken over");
+            store.audit("alerts_taken_over", json!({ "node": node, "alerts": alerts.len() }));
+            shared.state().take_over(alerts);
+        }
+        Ok(())
     }
 }
 

@@ -30,6 +30,9 @@ use crate::web::Moment;
 
 /// The pause after the first failure; it doubles, up to the source's own time.
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
+/// How often it is asked whether another node still pulls, and for how much longer than a pull may take its turn is its own.
+const TURN_EVERY: Duration = Duration::from_secs(5);
+const SLACK: Duration = Duration::from_secs(10);
 /// How often ages are told.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
@@ -111,6 +114,7 @@ impl Source {
         let mut failures = 0_u32;
         loop {
             let turn = turns.acquire().await.expect("the semaphore is never closed");
+            self.wait_for_turn(&store).await;
             let outcome = match timeout(self.settings.within, self.pull(&store)).await {
                 Ok(outcome) => outcome,
                 Err(_) => Err(format!("no answer within {} s", self.settings.within.as_secs())),
@@ -132,9 +136,24 @@ impl Source {
                     customers.fail(&self.name, &why);
                 }
             }
+            if let Err(why) = store.give_back(self.lease()).await {
+                warn!(source = self.name, why, "other nodes wait until its lease has lapsed");
+            }
             drop(turn);
             sleep(pause(failures, self.settings.every)).await;
         }
+    }
+
+    /// Waits until no other node of the site pulls the same; whoever does not know pulls all the same.
+    async fn wait_for_turn(&self, store: &Store) {
+        let lasts = self.settings.within + SLACK;
+        while let Ok(false) = store.has_lease(self.lease(), lasts).await {
+            sleep(TURN_EVERY).await;
+        }
+    }
+
+    fn lease(&self) -> String {
+        format!("pull/{}", self.name)
     }
 
     /// What the source says now, cleaned.

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::audit::Trail;
 use super::embedded::Embedded;
-use super::{AUDIT_FOLDER, CALLS_FOLDER, KEYS_FILE, MASTER_FILE, read_keys};
+use super::opening::read_keys;
+use super::{AUDIT_FOLDER, CALLS_FOLDER, KEYS_FILE, MASTER_FILE};
 use crate::durable::sync_folder;
 use crate::hexadecimal::hexadecimal;
 use crate::settings::{MasterKeySource, StoreSettings};

@@ -13,6 +13,7 @@ mod people;
 mod records;
 mod reels;
 mod refused;
+mod shared;
 mod tenants;
 mod version;
 
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::KeyRing;
 use super::notices::class_of;
+use super::site::Site;
 use super::slots::{CallKeys, Class, Seat, Slots, head_of, seat_of};
 use super::trees::{Batch, Order, Tree, Trees};
 use crate::notice::{Notice, Outcome, What};
@@ -98,6 +100,8 @@ pub struct Embedded {
     keys: Arc<KeyRing>,
     slots: Arc<Mutex<Slots>>,
     tenants: Arc<Mutex<Tenants>>,
+    /// What it has together with other nodes.
+    site: Option<Arc<Site>>,
 }
 
 /// The calls that are up, as the writing thread follows them.
@@ -183,6 +187,7 @@ impl Embedded {
             keys,
             slots,
             tenants,
+            site: None,
         };
         all.note_version()?;
         Ok(all)
@@ -311,6 +316,7 @@ impl Embedded {
     /// Writes a call's line in the list.
     fn end(&self, running: &mut Running, names: &[CallName]) -> Result<(), String> {
         let (mut facts_of, mut lines, mut gone) = (Batch::default(), Batch::default(), Batch::default());
+        let mut shared = Vec::new();
         for name in names {
             let Some(Followed { place, keys, facts, .. }) = running.calls.remove(name) else { continue };
             let Some(record) = self.fold(name)?.record else {
@@ -336,10 +342,12 @@ impl Embedded {
                 keys.seal(&self.keys, Class::Record, context, plain).map_err(|error| error.to_string())
             };
             facts_of.insert(place, seal(&facts_context(&place), &facts)?);
+            shared.push((place, facts));
             lines.insert(place, seal(&place, &line)?);
             gone.remove(*name);
         }
         self.facts.apply(facts_of)?;
+        self.share_facts(&shared)?;
         self.calls.apply(lines)?;
         self.running.apply(gone)
     }
@@ -401,35 +409,6 @@ impl Embedded {
     fn line(&self, place: &[u8], sealed: &[u8]) -> Result<Option<serde_json::Value>, String> {
         let Some(line) = self.open_one(place, sealed)? else { return Ok(None) };
         serde_json::from_slice(&line).map(Some).map_err(|error| error.to_string())
-    }
-
-    /// Tells what reports need of the ended calls that started from `from` on and before `before`.
-    ///
-    /// # Errors
-    /// As [`Embedded::call`].
-    pub fn facts(&self, from: Moment, before: Moment, each: &mut dyn FnMut(Moment, &CallFacts)) -> Result<(), String> {
-        let (from, before) = (from.0.to_be_bytes(), before.0.to_be_bytes());
-        let mut facts = self.facts.pairs(&from, Some(&before), Order::Up).peekable();
-        for place in self.calls.keys(&from, Some(&before)) {
-            let Ok(place) = Place::try_from(place?) else { continue };
-            let started = place.first_chunk().map_or(0, |chunk| u64::from_be_bytes(*chunk));
-            // Both are in the order of places.
-            while facts.next_if(|pair| pair.as_ref().is_ok_and(|(key, _)| key[..] < place[..])).is_some() {}
-            let known =
-                facts.next_if(|pair| pair.as_ref().map_or(true, |(key, _)| key[..] == place[..])).transpose()?;
-            let facts = match known {
-                Some((_, sealed)) => self.open_one(&facts_context(&place), &sealed)?,
-                // Kept by a version that told none.
-                None => {
-                    let record = self.fold(&forget::name_in(&place))?.record;
-                    record.and_then(|record| serde_json::to_vec(&CallFacts::from(&record)).ok())
-                }
-            };
-            if let Some(facts) = facts {
-                each(Moment(started), &serde_json::from_slice(&facts).map_err(|error| error.to_string())?);
-            }
-        }
-        Ok(())
     }
 
     /// What reports know of a call; nothing of one that was kept by a version that told nothing.

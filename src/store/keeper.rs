@@ -19,7 +19,8 @@ use tracing::{error, info, warn};
 use super::CALLS_FOLDER;
 use super::audit::Trail;
 use super::embedded::{Embedded, Kept, Running};
-use super::keys::KeyRing;
+use super::keys::{KeyRing, MasterKey};
+use super::site::Door;
 use super::slots::Class;
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
@@ -50,6 +51,8 @@ pub(super) struct Keeper {
     embedded: Arc<ArcSwapOption<Embedded>>,
     metrics: Metrics,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+    /// Where this node takes part in a site.
+    door: Option<Door>,
 }
 
 /// What the writing thread is asked to do besides.
@@ -67,7 +70,7 @@ impl Keeper {
     /// # Errors
     /// When the system gives no thread.
     pub(super) fn start(
-        settings: &StoreSettings,
+        (settings, door): (&StoreSettings, Option<Door>),
         keys: &Arc<KeyRing>,
         trail: &Trail,
         metrics: &Metrics,
@@ -77,6 +80,7 @@ impl Keeper {
         let mut writer = Writer {
             folder: settings.folder.join(CALLS_FOLDER),
             database: settings.database.clone(),
+            door: door.clone(),
             keys: Arc::clone(keys),
             keep: settings.keep,
             audio: settings.audio.clone(),
@@ -94,7 +98,8 @@ impl Keeper {
         // Here, so that whoever asks as soon as the server is there finds what it knows.
         writer.open();
         let thread = thread::Builder::new().name("keeper".into()).spawn(move || writer.run(&jobs))?;
-        Ok(Self { sender, waiting, embedded, metrics: metrics.clone(), thread: Arc::new(Mutex::new(Some(thread))) })
+        let thread = Arc::new(Mutex::new(Some(thread)));
+        Ok(Self { sender, waiting, embedded, metrics: metrics.clone(), thread, door })
     }
 
     /// Takes up a notice without waiting.
@@ -126,6 +131,25 @@ impl Keeper {
         self.embedded.load_full()
     }
 
+    /// What the site is entered by, where several nodes write to the database.
+    pub(super) fn door(&self) -> Option<&Door> {
+        self.door.as_ref()
+    }
+
+    /// Has what is the site's sealed by another master key, too.
+    pub(super) fn exchange_master(&self, master: &MasterKey) {
+        let Some(door) = self.door.clone() else { return };
+        door.exchange(master);
+        let seal = move |embedded: &Embedded| {
+            if let Err(why) = embedded.open_site(&door) {
+                warn!(why, "the site's secret is sealed by the new master key at the next start");
+            }
+        };
+        if !self.run(Box::new(seal)) {
+            warn!("the site's secret is sealed by the new master key at the next start");
+        }
+    }
+
     pub(super) fn is_up(&self) -> bool {
         self.embedded.load().is_some()
     }
@@ -145,6 +169,7 @@ impl Keeper {
 struct Writer {
     folder: PathBuf,
     database: Option<DatabaseSettings>,
+    door: Option<Door>,
     keys: Arc<KeyRing>,
     keep: KeepSettings,
     audio: AudioSettings,
@@ -295,7 +320,11 @@ impl Writer {
 
     fn open_here(&self) -> Result<Embedded, String> {
         let opened = Embedded::open(&self.folder, self.database.as_ref(), &self.keys)?;
-        Ok(opened.with_audio_in(self.audio.folder.clone()))
+        let opened = opened.with_audio_in(self.audio.folder.clone());
+        match &self.door {
+            Some(door) => opened.in_site(door),
+            None => Ok(opened),
+        }
     }
 
     fn set_aside(&self, why: &str) -> Result<Embedded, String> {
@@ -317,6 +346,7 @@ impl Writer {
         let classes =
             [(Class::Words, words), (Class::Timeline, timeline)].into_iter().filter(|(_, keep)| *keep < calls);
         let swept = embedded.forget_before(before(calls), SWEEP_MAX).and_then(|removed| {
+            embedded.site().map_or(Ok(0), |site| site.forget_before(before(calls)))?;
             let looked_at =
                 classes.map(|(class, keep)| embedded.forget_class_before(class, before(keep), CLASS_SWEEP_MAX));
             let reels = || embedded.forget_reels_before(before(self.audio.keep), CLASS_SWEEP_MAX);

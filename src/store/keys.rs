@@ -130,8 +130,14 @@ impl MasterKey {
     }
 
     fn wrapping(&self) -> LessSafeKey {
+        self.sealing(b"wrapping, version 1")
+    }
+
+    /// The key of this one that is for `purpose` alone.
+    pub(super) fn sealing(&self, purpose: &[u8]) -> LessSafeKey {
         let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, b"calmline store").extract(self.0.as_slice());
-        let key = secret.expand(&[b"wrapping, version 1"], &AES_256_GCM).expect("32 bytes are within the limit");
+        let purpose = [purpose];
+        let key = secret.expand(&purpose, &AES_256_GCM).expect("32 bytes are within the limit");
         LessSafeKey::new(UnboundKey::from(key))
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use postgres::{Pages, Postgres};
 
@@ -39,6 +40,10 @@ pub(super) enum Tree {
     Sled(sled::Tree),
     Postgres(Arc<Postgres>, &'static str),
 }
+
+/// What several servers have together in one database: trees that each of them writes to, and leases.
+#[derive(Debug, Clone)]
+pub(super) struct Together(Arc<Postgres>);
 
 /// Changes that are made together: all of them or none.
 #[derive(Debug, Default)]
@@ -78,6 +83,17 @@ impl Trees {
     /// When the database cannot be had, is of a later version, or the store is open elsewhere.
     pub(super) fn in_database(settings: &DatabaseSettings, store: [u8; 16]) -> Result<Self, String> {
         Postgres::open(settings, store).map(Arc::new).map(Self::Postgres)
+    }
+
+    /// What several servers have together in the database, under another store's name.
+    ///
+    /// # Errors
+    /// When this is a folder, which is one server's.
+    pub(super) fn together(&self, store: [u8; 16]) -> Result<Together, String> {
+        match self {
+            Trees::Sled(_) => Err("expected a database, found a folder: no two servers write to one".to_owned()),
+            Trees::Postgres(postgres) => Ok(Together(Arc::new(postgres.beside(store)))),
+        }
     }
 
     /// A tree, which is made where there is none.
@@ -133,6 +149,61 @@ impl Trees {
             Trees::Sled(db) => db.flush().map(drop).map_err(said),
             Trees::Postgres(_) => Ok(()),
         }
+    }
+}
+
+impl Together {
+    /// A tree that every one of them writes to.
+    pub(super) fn tree(&self, name: &'static str) -> Tree {
+        Tree::Postgres(Arc::clone(&self.0), name)
+    }
+
+    /// The value of a key, which is set where there was none. All who ask get the same.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(super) fn first(&self, tree: &'static str, key: &[u8], value: &[u8]) -> Result<Vec<u8>, String> {
+        self.0.first(tree, key, value)
+    }
+
+    /// Removes every key before `before`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(super) fn remove_before(&self, tree: &'static str, before: &[u8]) -> Result<u64, String> {
+        self.0.remove_before(tree, before)
+    }
+
+    /// Takes a name for this server alone, for as long as its connection lasts; whether nobody else has it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(super) fn take_name(&self, name: [u8; 16]) -> Result<bool, String> {
+        self.0.take_name(name)
+    }
+
+    /// Takes a lease for so long from now on, by the database's clock, or keeps it for so long; whether it is `holder`'s.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(super) fn take_lease(&self, name: &str, holder: &str, lasts: Duration) -> Result<bool, String> {
+        self.0.take_lease(name, holder, lasts)
+    }
+
+    /// Gives a lease of `holder`'s back before its time.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(super) fn give_back_lease(&self, name: &str, holder: &str) -> Result<(), String> {
+        self.0.give_back_lease(name, holder)
+    }
+
+    /// Leases whose names begin with `prefix` and whose time is over.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(super) fn lapsed_leases(&self, prefix: &str) -> Result<Vec<String>, String> {
+        self.0.lapsed_leases(prefix)
     }
 }
 

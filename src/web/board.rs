@@ -47,6 +47,20 @@ impl Board {
         }
     }
 
+    /// Notes whose call it is.
+    pub fn set_node(&mut self, id: &str, node: &str) {
+        if let Some(record) = self.active.get_mut(id) {
+            record.node = Some(node.to_owned());
+        }
+    }
+
+    /// Puts another record of a call that is up in the place of the one that there is.
+    pub fn replace(&mut self, record: CallRecord) {
+        if let Some(before) = self.active.get_mut(&record.id) {
+            *before = record;
+        }
+    }
+
     /// The call with this id, up or ended.
     pub fn call(&self, id: &str) -> Option<&CallRecord> {
         self.active.get(id).or_else(|| self.ended.iter().rev().find(|record| record.id == id))

@@ -3,9 +3,11 @@
 //! `publish` never waits: each notice gets a number, goes to the board, into a ring and to the subscribers.
 //! A subscriber that cannot follow loses the oldest events and is told how many. Keeps nothing on disk.
 
+mod kinds;
+mod others;
 mod together;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::ws::Utf8Bytes;
@@ -18,6 +20,8 @@ use super::moment::Moment;
 use super::record::CallRecord;
 use super::scope::Place;
 use crate::notice::{Notice, What};
+pub use kinds::{KINDS, kind};
+pub use others::ToldCall;
 use together::Pending;
 pub(super) use together::Together;
 
@@ -39,6 +43,8 @@ pub struct Event {
     pub route: Option<String>,
     /// Whose call it is, where several work with one server.
     pub tenant: Option<String>,
+    /// The node whose call it is, where nodes have names.
+    pub node: Option<Arc<str>>,
     /// Whether it tells words of a party.
     pub has_words: bool,
     /// All of it as one JSON object on one line; clones share it.
@@ -63,12 +69,17 @@ pub enum Delivery {
     },
 }
 
+/// Where a call belongs, and whose node it is of, by whoever tells of it.
+type Told<'a> = (Option<Place>, Option<&'a str>);
+
 /// The board, the ring and the subscribers.
 #[derive(Debug)]
 pub struct Bus {
     state: Mutex<State>,
     sender: broadcast::Sender<Arc<Event>>,
     together: broadcast::Sender<Arc<Together>>,
+    /// Which node this is.
+    node: Option<Arc<str>>,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +91,8 @@ struct State {
     pending: Pending,
     /// Calls that are up and forgotten at their end.
     leaving: HashSet<String>,
+    /// Where people reach other nodes.
+    addresses: BTreeMap<String, Option<String>>,
 }
 
 impl Default for Bus {
@@ -92,7 +105,12 @@ impl Bus {
     /// An empty board and nobody who listens.
     pub fn new() -> Self {
         let together = broadcast::Sender::new(TOGETHER_MAX);
-        Self { state: Mutex::default(), sender: broadcast::Sender::new(RING_MAX), together }
+        Self { state: Mutex::default(), sender: broadcast::Sender::new(RING_MAX), together, node: None }
+    }
+
+    /// The same of a node that has a name.
+    pub fn of_node(name: &str) -> Self {
+        Self { node: Some(name.into()), ..Self::new() }
     }
 
     /// Takes up a notice made now; returns its number.
@@ -108,7 +126,7 @@ impl Bus {
     /// The same of a call that the board may not know any more, by whoever knows where it belongs.
     pub fn publish_of(&self, notice: &Notice, time: Moment, place: Option<Place>) -> u64 {
         let mut state = self.state();
-        self.send(&mut state, notice, time, place)
+        self.send(&mut state, notice, time, (place, None))
     }
 
     /// Takes up a notice made at `time` of words that somebody else has told, unless the call is over or its words are kept
@@ -122,7 +140,7 @@ impl Bus {
         if !state.board.call(&notice.call).is_some_and(|record| is_up && record.keeps_words()) {
             return false;
         }
-        self.send(&mut state, notice, time, None);
+        self.send(&mut state, notice, time, (None, None));
         tell_others();
         true
     }
@@ -182,8 +200,9 @@ impl Bus {
         ended
     }
 
-    fn send(&self, state: &mut State, notice: &Notice, time: Moment, place: Option<Place>) -> u64 {
-        let event = state.take(notice, time, place);
+    fn send(&self, state: &mut State, notice: &Notice, time: Moment, (place, node): Told<'_>) -> u64 {
+        let node = node.map(Arc::from).or_else(|| self.node.clone());
+        let event = state.take(notice, time, (place, node));
         let seq = event.seq;
         if self.together.receiver_count() > 0 {
             state.pending.push(Arc::clone(&event), notice, time);
@@ -216,10 +235,13 @@ impl State {
     }
 
     /// Numbers a notice, and puts it on the board and into the ring.
-    fn take(&mut self, notice: &Notice, time: Moment, place: Option<Place>) -> Arc<Event> {
+    fn take(&mut self, notice: &Notice, time: Moment, (place, node): (Option<Place>, Option<Arc<str>>)) -> Arc<Event> {
         self.last_seq += 1;
         let seq = self.last_seq;
         self.board.apply(notice, time.0);
+        if let (What::CallStarted { .. }, Some(node)) = (&notice.what, &node) {
+            self.board.set_node(&notice.call, node);
+        }
         let (route, tenant) = self.place_of(notice).or(place).unzip();
         let event = Arc::new(Event {
             seq,
@@ -228,7 +250,8 @@ impl State {
             route,
             tenant: tenant.flatten(),
             has_words: notice.what.has_words(),
-            json: event_json(seq, time, notice).into(),
+            json: event_json(seq, time, notice, node.as_deref()).into(),
+            node,
         });
         if self.ring.len() == RING_MAX {
             self.ring.pop_front();
@@ -270,140 +293,22 @@ impl Subscription {
     }
 }
 
-/// All types of events, as they stand in `type`.
-pub const KINDS: &[&str] = &[
-    "call_started",
-    "call_refused",
-    "call_forked",
-    "fork_paused",
-    "outcome_told",
-    "alert_handled",
-    "alert_escalated",
-    "priority_changed",
-    "ticket_asked",
-    "chat_opened",
-    "message_dropped",
-    "reply_suggested",
-    "answers_suggested",
-    "not_possible",
-    "call_redirected",
-    "load_changed",
-    "call_answered",
-    "observed",
-    "said",
-    "interrupted",
-    "service_switched",
-    "compliance_breached",
-    "scenario_turned",
-    "group_turned",
-    "facts_told",
-    "consent",
-    "escalation_likely",
-    "conversation",
-    "decided",
-    "key_pressed",
-    "secure_input",
-    "handshake_done",
-    "handshake_failed",
-    "codec_asked",
-    "bypassed",
-    "bypass_failed",
-    "bypass_ended",
-    "prompt_started",
-    "prompt_ended",
-    "prompt_failed",
-    "reroute_started",
-    "rerouted",
-    "reroute_failed",
-    "pbx_done",
-    "pbx_failed",
-    "leg_ended",
-    "alert",
-    "supervisor_called",
-    "supervisor_joined",
-    "supervisor_changed",
-    "supervisor_left",
-    "supervisor_failed",
-    "audio_opened",
-    "audio_missed",
-    "audio_closed",
-    "call_ended",
-];
-
-/// The type of a notice, as it stands in `type`.
-pub fn kind(what: &What) -> &'static str {
-    match what {
-        What::CallStarted { .. } => "call_started",
-        What::CallRefused { .. } => "call_refused",
-        What::CallForked { .. } => "call_forked",
-        What::ForkPaused { .. } => "fork_paused",
-        What::TicketAsked { .. } => "ticket_asked",
-        What::OutcomeTold(_) => "outcome_told",
-        What::AlertHandled(_) => "alert_handled",
-        What::AlertEscalated(_) => "alert_escalated",
-        What::PriorityChanged(_) => "priority_changed",
-        What::ChatOpened { .. } => "chat_opened",
-        What::MessageDropped { .. } => "message_dropped",
-        What::ReplySuggested { .. } => "reply_suggested",
-        What::AnswersSuggested(_) => "answers_suggested",
-        What::NotPossible { .. } => "not_possible",
-        What::CallRedirected { .. } => "call_redirected",
-        What::LoadChanged { .. } => "load_changed",
-        What::CallAnswered { .. } => "call_answered",
-        What::Observed { .. } => "observed",
-        What::Said { .. } => "said",
-        What::Interrupted { .. } => "interrupted",
-        What::ServiceSwitched { .. } => "service_switched",
-        What::FactsTold { .. } => "facts_told",
-        What::Consent { .. } => "consent",
-        What::ComplianceBreached(_) => "compliance_breached",
-        What::ScenarioTurned(_) => "scenario_turned",
-        What::GroupTurned(_) => "group_turned",
-        What::EscalationLikely { .. } => "escalation_likely",
-        What::Conversation { .. } => "conversation",
-        What::Decided { .. } => "decided",
-        What::KeyPressed { .. } => "key_pressed",
-        What::SecureInput { .. } => "secure_input",
-        What::HandshakeDone { .. } => "handshake_done",
-        What::HandshakeFailed { .. } => "handshake_failed",
-        What::CodecAsked { .. } => "codec_asked",
-        What::Bypassed { .. } => "bypassed",
-        What::BypassFailed { .. } => "bypass_failed",
-        What::BypassEnded { .. } => "bypass_ended",
-        What::PromptStarted { .. } => "prompt_started",
-        What::PromptEnded { .. } => "prompt_ended",
-        What::PromptFailed { .. } => "prompt_failed",
-        What::RerouteStarted { .. } => "reroute_started",
-        What::Rerouted { .. } => "rerouted",
-        What::RerouteFailed { .. } => "reroute_failed",
-        What::PbxDone { .. } => "pbx_done",
-        What::PbxFailed { .. } => "pbx_failed",
-        What::LegEnded(_) => "leg_ended",
-        What::Alert { .. } => "alert",
-        What::SupervisorCalled { .. } => "supervisor_called",
-        What::SupervisorJoined { .. } => "supervisor_joined",
-        What::SupervisorChanged { .. } => "supervisor_changed",
-        What::SupervisorLeft { .. } => "supervisor_left",
-        What::SupervisorFailed { .. } => "supervisor_failed",
-        What::AudioOpened { .. } => "audio_opened",
-        What::AudioMissed { .. } => "audio_missed",
-        What::AudioClosed { .. } => "audio_closed",
-        What::CallEnded { .. } => "call_ended",
-    }
-}
-
 /// An event, as clients get it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Event)]
 pub(super) struct EventBody<'a> {
     seq: u64,
     time: Moment,
+    /// The node whose call it is, or that tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    node: Option<&'a str>,
     #[serde(flatten)]
     notice: &'a Notice,
 }
 
-fn event_json(seq: u64, time: Moment, notice: &Notice) -> String {
-    serde_json::to_string(&EventBody { seq, time, notice }).expect("notices hold only strings and numbers")
+fn event_json(seq: u64, time: Moment, notice: &Notice, node: Option<&str>) -> String {
+    serde_json::to_string(&EventBody { seq, time, node, notice }).expect("notices hold only strings and numbers")
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ pub(super) async fn calls(
     if let Some(store) = app.store.as_ref().filter(|_| query.state != Some(StateFilter::Active)) {
         let before = after_board.or(query.before).unwrap_or(Moment(u64::MAX));
         let (kept, unseen) = kept(store, &scope, before, known, limit - calls.len()).await.map_err(store_down)?;
-        calls.extend(kept.into_iter().map(Listed::Kept));
+        calls.extend(kept.into_iter().map(|line| Listed::Kept(of_node(&app, line))));
         next = unseen;
     }
     Ok(Json(CallList { active, calls, next }))
@@ -121,6 +121,14 @@ async fn kept(
     Ok((found, unseen))
 }
 
+/// A line that is kept here, by the node's name.
+fn of_node(app: &App, mut line: Value) -> Value {
+    if let (Some(node), Some(fields)) = (app.bus.node(), line.as_object_mut()) {
+        fields.insert("node".to_owned(), node.into());
+    }
+    line
+}
+
 /// How many calls are up, and the lines of those on the board that are asked for, newest first.
 fn on_board(app: &App, scope: &Scope, query: &CallsQuery, limit: usize) -> (usize, Vec<Summary>) {
     app.bus.with_board(|board| {
@@ -151,7 +159,14 @@ pub(super) struct Detail {
 pub(super) async fn call(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Detail>, Problem> {
     let on_board = app.bus.with_board(|board| board.call(&id).cloned());
     let record = match (on_board, &app.store) {
-        (None, Some(store)) => store.call(id).await.map_err(store_down)?,
+        (None, Some(store)) => {
+            let kept = store.call(id).await.map_err(store_down)?;
+            // What is kept here was this node's call.
+            kept.map(|mut record| {
+                record.node = app.bus.node().map(str::to_owned);
+                record
+            })
+        }
         (on_board, _) => on_board,
     };
     record.map(|record| Json(Detail::from(record))).ok_or_else(no_such_call)

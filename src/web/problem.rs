@@ -18,12 +18,16 @@ pub(super) struct Problem {
     pub(super) faults: Vec<Fault>,
     /// What is missing that only whoever asks has.
     pub(super) needs: Option<&'static str>,
+    /// The node that has what was asked for.
+    pub(super) node: Option<String>,
+    /// Where people reach it.
+    pub(super) address: Option<String>,
 }
 
 impl Problem {
     /// A problem with a sentence that says what to do about it.
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), faults: Vec::new(), needs: None }
+        Self { status, detail: detail.into(), faults: Vec::new(), needs: None, node: None, address: None }
     }
 }
 
@@ -46,6 +50,14 @@ pub(super) struct ProblemBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     needs: Option<&'static str>,
+    /// The node that has what was asked for, where it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    node: Option<String>,
+    /// Where that node is reached, where it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    address: Option<String>,
 }
 
 /// Something that is wrong with a file.
@@ -91,6 +103,8 @@ impl IntoResponse for Problem {
             detail: self.detail,
             faults: self.faults.into_iter().map(FaultBody::from).collect(),
             needs: self.needs,
+            node: self.node,
+            address: self.address,
         };
         let text = serde_json::to_string(&body).expect("strings and numbers");
         let mut response = (self.status, text).into_response();

@@ -11,7 +11,7 @@ mod summary;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use self::afterwards::{Late, OUTCOMES_MAX, Reply};
@@ -54,6 +54,10 @@ pub enum State {
 pub struct CallRecord {
     /// The call's id, as in notices.
     pub id: String,
+    /// The node whose call it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub node: Option<String>,
     /// Where it stands.
     pub state: State,
     /// From header's value.
@@ -275,7 +279,7 @@ pub struct Alert {
 }
 
 /// A notice with its moment.
-#[derive(Clone, Serialize, ToSchema)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[schema(as = CallEvent)]
 pub struct TimedNotice {
     /// When it was made.
@@ -296,6 +300,7 @@ impl CallRecord {
     pub fn new(id: &str, from: &Pii<String>, to: &Pii<String>, route: &str, scenario: &str, now: Moment) -> Self {
         Self {
             id: id.to_owned(),
+            node: None,
             state: State::Ringing,
             from: from.clone(),
             to: to.clone(),

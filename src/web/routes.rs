@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use axum::Router;
 use axum::body::Body;
-use axum::extract::{MatchedPath, RawPathParams, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::{RequestExt, Router};
 use futures::StreamExt;
 use hyper::body::Body as _;
 use routing::section::TEXT_BYTES_MAX;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::Inside;
 use super::accounts::Accounts;
 use super::addresses::{closed, open};
+use super::elsewhere::{CALLS, call_of, elsewhere};
 use super::etag;
 use super::libraries::Replacing;
 use super::limits::{Asker, Limits, Peer, address};
@@ -141,6 +142,9 @@ async fn admit(State(app): State<App>, path: Option<MatchedPath>, mut request: R
             return *refused;
         }
         request.extensions_mut().insert(Who::Machine);
+        if let Some(elsewhere) = elsewhere(&app, &mut request).await {
+            return elsewhere.into_response();
+        }
         return audited(&app, &Who::Machine, request, next).await;
     }
     let machine = app.live.load().machine(request.headers());
@@ -170,6 +174,9 @@ async fn admit(State(app): State<App>, path: Option<MatchedPath>, mut request: R
         // In pieces, as every answer to a person: a length would tell it from that about a call that there is not.
         return refused.map(|body| Body::from_stream(body.into_data_stream()));
     }
+    if let Some(elsewhere) = elsewhere(&app, &mut request).await {
+        return elsewhere.into_response();
+    }
     let Who::Person { ended, .. } = who.clone() else { return audited(&app, &who, request, next).await };
     // What goes on for long ends with the session: here what is a body, by itself what is a WebSocket.
     request.extensions_mut().insert(Ended(ended.clone()));
@@ -185,16 +192,15 @@ async fn sees(app: &App, scope: &Scope, request: &mut Request) -> bool {
         return true;
     }
     let at = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    if !["/v1/calls/{id}", "/v1/interactions/{id}"].iter().any(|place| at.starts_with(place)) {
+    if !CALLS.iter().any(|place| at.starts_with(place)) {
         return true;
     }
-    let Ok(parameters) = request.extract_parts::<RawPathParams>().await else { return false };
-    let Some((_, call)) = parameters.iter().find(|(name, _)| *name == "id") else { return false };
-    let on_board = app.bus.with_board(|board| board.call(call).map(|record| scope.sees_call(record)));
+    let Some(call) = call_of(request).await else { return false };
+    let on_board = app.bus.with_board(|board| board.call(&call).map(|record| scope.sees_call(record)));
     match (on_board, &app.store) {
         (Some(sees), _) => sees,
         (None, None) => true,
-        (None, Some(store)) => match store.call(call.to_owned()).await {
+        (None, Some(store)) => match store.call(call).await {
             Ok(record) => record.is_none_or(|record| scope.sees_call(&record)),
             Err(_) => false,
         },

@@ -4,6 +4,7 @@ mod alerts;
 mod answers;
 mod audit;
 mod client;
+mod elsewhere;
 mod frames;
 mod hostile;
 mod library;
@@ -111,7 +112,11 @@ async fn fixture_with(store: Option<Store>) -> Fixture {
 }
 
 async fn try_fixture(options: WebOptions, store: Option<Store>) -> Result<Fixture, WebError> {
-    let (bus, readiness) = (Arc::new(Bus::new()), Arc::new(Readiness::default()));
+    try_fixture_of(Bus::new(), options, store).await
+}
+
+async fn try_fixture_of(bus: Bus, options: WebOptions, store: Option<Store>) -> Result<Fixture, WebError> {
+    let (bus, readiness) = (Arc::new(bus), Arc::new(Readiness::default()));
     let (sender, orders) = mpsc::channel(2);
     let (reloads, asks) = mpsc::channel(1);
     let parties = Arc::new(Parties::default());

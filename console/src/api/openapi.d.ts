@@ -1896,6 +1896,8 @@ export interface components {
             /** @description The call's id. */
             call: string;
             from: components["schemas"]["Pii_String"] | null;
+            /** @description The node whose call it is, or that has taken the alert over. */
+            node?: string;
             /** @description When it was raised. */
             raised: components["schemas"]["Moment"];
             /** @description The call's route. */
@@ -2112,6 +2114,8 @@ export interface components {
             id: string;
             /** @description What each leg carried and how it sounded, in the order in which they ended. */
             legs: components["schemas"]["LegReport"][];
+            /** @description The node whose call it is. */
+            node?: string;
             /** @description What has come of it, as other systems say, in the order in which they did. */
             outcomes?: components["schemas"]["Outcome"][];
             /**
@@ -2433,6 +2437,8 @@ export interface components {
         };
         /** @description An event, as clients get it. */
         Event: components["schemas"]["Notice"] & {
+            /** @description The node whose call it is, or that tells it. */
+            node?: string;
             /** Format: int64 */
             seq: number;
             time: components["schemas"]["Moment"];
@@ -3949,12 +3955,16 @@ export interface components {
         };
         /** @description An error (RFC 9457). */
         Problem: {
+            /** @description Where that node is reached, where it says so. */
+            address?: string;
             /** @description What was found and what was expected. */
             detail: string;
             /** @description What is wrong with files of the server, one by one. */
             faults?: components["schemas"]["Fault"][];
             /** @description At a sign-in: `code`, when the password is right and a code is needed besides. */
             needs?: string;
+            /** @description The node that has what was asked for, where it is another one. */
+            node?: string;
             /**
              * Format: int32
              * @description The HTTP status.
@@ -4431,6 +4441,8 @@ export interface components {
             from: components["schemas"]["Pii_String"];
             /** @description The call's id. */
             id: string;
+            /** @description The node whose call it is. */
+            node?: string;
             peak: components["schemas"]["Peak"] | null;
             /** @description Name of the route. */
             route: string;

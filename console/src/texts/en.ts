@@ -120,6 +120,7 @@ export const en: Texts = {
     ended: (reason) => `Ended: ${reason}`,
     bypassed: "Audio goes past the server: nothing can be heard",
     fork: "Forked by",
+    node: "Node",
     mood: "Mood of both parties",
     peak: "Peak",
     time: "Time",

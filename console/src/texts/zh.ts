@@ -117,6 +117,7 @@ export const zh = {
     ended: (reason: string) => `已结束：${reason}`,
     bypassed: "音频已旁路，当前无法监听",
     fork: "接入方式",
+    node: "节点",
     mood: "双方情绪",
     peak: "最高",
     time: "时刻",

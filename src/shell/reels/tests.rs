@@ -258,8 +258,17 @@ impl Place {
         let (folder, backups) = (root.path().join("data"), root.path().join("backups"));
         let audio = AudioSettings { codec, ..AudioSettings::beside(&folder, audio) };
         let (master_key, trail) = (MasterKeySource::Beside, TrailSettings::default());
-        let settings =
-            StoreSettings { folder, backups, database: None, master_key, previous_key: None, keep, audio, trail };
+        let settings = StoreSettings {
+            folder,
+            backups,
+            database: None,
+            master_key,
+            previous_key: None,
+            keep,
+            audio,
+            trail,
+            site: None,
+        };
         let store = Store::start(&settings, &Metrics::new()).expect("a store");
         store.keep(&one_of_each()[0], Moment::now());
         let folder = settings.audio.folder;

@@ -143,7 +143,17 @@ impl Place {
         let (folder, backups) = (self.root.path().join(name), self.root.path().join("backups"));
         let master_key = MasterKeySource::File(self.root.path().join("master.key"));
         let (audio, trail) = (AudioSettings::beside(&folder, keep.calls), TrailSettings::default());
-        StoreSettings { folder, backups, database: None, master_key, previous_key: None, keep, audio, trail }
+        StoreSettings {
+            folder,
+            backups,
+            database: None,
+            master_key,
+            previous_key: None,
+            keep,
+            audio,
+            trail,
+            site: None,
+        }
     }
 
     fn back_up(&self, to: &Path) -> Manifest {

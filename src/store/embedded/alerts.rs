@@ -11,6 +11,9 @@ impl Embedded {
     /// # Errors
     /// When the store cannot be written.
     pub fn keep_alerts(&self, changes: &[(AlertName, Option<WaitingAlert>)]) -> Result<(), String> {
+        if let Some(site) = self.site() {
+            return site.keep_alerts(changes);
+        }
         for (name, alert) in changes {
             let key = self.alert_key(name)?;
             match alert {
@@ -29,6 +32,9 @@ impl Embedded {
     /// # Errors
     /// When the store cannot be read.
     pub fn alerts(&self) -> Result<Vec<WaitingAlert>, String> {
+        if let Some(site) = self.site() {
+            return site.alerts();
+        }
         let mut alerts = Vec::new();
         for entry in self.alerts.pairs(&[], None, Order::Up) {
             let (key, sealed) = entry?;

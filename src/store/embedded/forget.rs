@@ -101,6 +101,7 @@ impl Embedded {
         for place in places {
             self.unindex(&name_in(place))?;
             self.facts.remove(place)?;
+            self.site().map_or(Ok(()), |site| site.forget_facts(place))?;
             self.calls.remove(place)?;
         }
         Ok(())

@@ -23,14 +23,15 @@ impl Embedded {
     pub fn note_minute(&self, now: Moment, ready: bool) -> Result<(), String> {
         let minute = now.0 / MINUTE_MS;
         let (day, at) = (minute / MINUTES, (minute % MINUTES) as usize);
-        let mut row = self.row(day)?;
+        let mut row = self.own_row(day)?;
         row[at / 8] |= 1 << (at % 8);
         row[HALF + at / 8] |= u8::from(ready) << (at % 8);
         self.marks.insert(key_of(day), row)?;
+        self.site().map_or(Ok(()), |site| site.keep_minutes(day, &row))?;
         day.checked_sub(DAYS_MAX).map_or(Ok(()), |old| self.marks.remove(key_of(old)))
     }
 
-    /// What is known of the minutes from `from` on and before `before`, as of `now`.
+    /// What is known of the minutes in which it, or any node of its site, was up, from `from` on and before `before`, as of `now`.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -53,14 +54,31 @@ impl Embedded {
 
     /// The first minute that was ever noted.
     fn first_minute(&self) -> Result<Option<u64>, String> {
-        let Some((key, row)) = self.marks.scan_prefix(PREFIX).next().transpose()? else { return Ok(None) };
-        let day = key.last_chunk().map(|day| u64::from_be_bytes(*day)).unwrap_or_default();
+        let first = match self.site() {
+            Some(site) => site.first_day()?,
+            None => {
+                let first = self.marks.scan_prefix(PREFIX).next().transpose()?;
+                first.map(|(key, _)| key.last_chunk().map(|day| u64::from_be_bytes(*day)).unwrap_or_default())
+            }
+        };
+        let Some(day) = first else { return Ok(None) };
+        let row = self.row(day)?;
         let at = row.iter().take(HALF).enumerate().find(|(_, bits)| **bits != 0);
         let at = at.map(|(octet, bits)| octet as u64 * 8 + u64::from(bits.trailing_zeros()));
         Ok(at.map(|at| day * MINUTES + at))
     }
 
+    /// A day's row; of a site, a minute of any node's is one of all.
     fn row(&self, day: u64) -> Result<[u8; 2 * HALF], String> {
+        let Some(site) = self.site() else { return self.own_row(day) };
+        let mut all = [0; 2 * HALF];
+        for row in site.minutes(day)? {
+            all.iter_mut().zip(&row).for_each(|(all, own)| *all |= own);
+        }
+        Ok(all)
+    }
+
+    fn own_row(&self, day: u64) -> Result<[u8; 2 * HALF], String> {
         let row = self.marks.get(key_of(day))?;
         Ok(row.and_then(|row| row.try_into().ok()).unwrap_or([0; 2 * HALF]))
     }

@@ -74,14 +74,12 @@ impl Embedded {
     /// # Errors
     /// As [`Embedded::keep_parcels`]; then it may be tried again.
     pub fn keep_parcel_once(&self, parcel: &Parcel) -> Result<bool, String> {
-        let mark = mark_of(&parcel.key);
-        if self.marks.contains_key(&mark)? {
+        if self.was_made(&parcel.key)? {
             return Ok(false);
         }
         // The parcel first: cut off between the two, it is there, and `mark_parcels` makes up for it before it goes out.
         self.keep_parcels(std::slice::from_ref(parcel))?;
-        self.marks.insert(&mark, parcel.unix_ms.to_be_bytes())?;
-        self.flush()?;
+        self.mark_parcels(std::slice::from_ref(parcel))?;
         Ok(true)
     }
 
@@ -90,18 +88,24 @@ impl Embedded {
     /// # Errors
     /// As [`Embedded::keep_parcels`].
     pub fn mark_parcels(&self, parcels: &[Parcel]) -> Result<(), String> {
-        for parcel in parcels {
-            self.marks.insert(mark_of(&parcel.key), parcel.unix_ms.to_be_bytes())?;
+        for Parcel { key, unix_ms, .. } in parcels {
+            match self.site() {
+                Some(site) => site.mark_made(key, *unix_ms)?,
+                None => self.marks.insert(mark_of(key), unix_ms.to_be_bytes())?,
+            }
         }
         self.flush()
     }
 
-    /// Whether a parcel of this key was ever made.
+    /// Whether a parcel of this key was ever made, by any node of the site.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn was_made(&self, key: &str) -> Result<bool, String> {
-        self.marks.contains_key(mark_of(key))
+        match self.site() {
+            Some(site) => site.was_made(key),
+            None => self.marks.contains_key(mark_of(key)),
+        }
     }
 
     /// Removes parcels that are done with.

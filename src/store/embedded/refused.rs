@@ -110,7 +110,8 @@ mod tests {
         let (folder, backups) = (root.join("data"), root.join("backups"));
         let (audio, master_key) = (AudioSettings::beside(&folder, keep.calls), MasterKeySource::Beside);
         let (database, previous_key, trail) = (None, None, TrailSettings::default());
-        let kept = StoreSettings { folder, backups, database, master_key, previous_key, keep, audio, trail };
+        let kept =
+            StoreSettings { folder, backups, database, master_key, previous_key, keep, audio, trail, site: None };
         Store::start(&kept, &Metrics::new()).expect("a store")
     }
 }

@@ -3,6 +3,8 @@
 //! Whoever asks waits for the answer, as for a disk; queries run on a small runtime of their own, so that anybody may ask. What
 //! takes longer than [`QUERY_S_MAX`] fails, and the keeper closes the store and opens it again.
 
+mod together;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
@@ -19,7 +21,8 @@ use super::{Order, Pair};
 use crate::settings::DatabaseSettings;
 
 /// The schema's versions, by number; what has been released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "values", include_str!("migrations/1-values.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] =
+    [(1, "values", include_str!("migrations/1-values.sql")), (2, "leases", include_str!("migrations/2-leases.sql"))];
 const MIGRATIONS_TABLE: &str = "calmline_migrations";
 
 /// Connections of those who read.
@@ -62,9 +65,12 @@ pub(in super::super) struct Postgres {
     /// more, and the store has to be opened anew.
     writing: Arc<Mutex<PgConnection>>,
     store: [u8; 16],
-    /// Taken when this is dropped.
-    runtime: Option<Runtime>,
+    worker: Arc<Worker>,
 }
+
+/// What queries run on; taken when the last one that asks is dropped.
+#[derive(Debug)]
+struct Worker(Option<Runtime>);
 
 impl Postgres {
     /// Connects, brings the schema to this program's version, and takes the store for this server alone.
@@ -86,7 +92,8 @@ impl Postgres {
         let runtime = runtime.map_err(|error| format!("no thread for the database: {error}"))?;
         match wait(&runtime, connect(options, store)) {
             Ok((pool, writing)) => {
-                Ok(Self { pool, writing: Arc::new(Mutex::new(writing)), store, runtime: Some(runtime) })
+                let worker = Arc::new(Worker(Some(runtime)));
+                Ok(Self { pool, writing: Arc::new(Mutex::new(writing)), store, worker })
             }
             Err(why) => {
                 // The runtime must not wait for itself where this is called by another one's thread.
@@ -171,13 +178,13 @@ impl Postgres {
         &self,
         asked: impl Future<Output = Result<T, String>> + Send + 'static,
     ) -> Result<T, String> {
-        wait(self.runtime.as_ref().expect("taken only when this is dropped"), asked)
+        wait(self.worker.0.as_ref().expect("taken only when it is dropped"), asked)
     }
 }
 
-impl Drop for Postgres {
+impl Drop for Worker {
     fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
+        if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
     }
@@ -245,21 +252,23 @@ async fn connect(options: PgConnectOptions, store: [u8; 16]) -> Result<(PgPool, 
     let mut writing = connected.map_err(|_| format!("no answer within {} s", CONNECT_MAX.as_secs()))?.map_err(said)?;
     // `run` asks for a bound that a future of any thread cannot meet.
     migrator().run_direct(None, &mut writing, false).await.map_err(|error| schema(&error))?;
-    lock(&mut writing, store).await?;
+    if !lock(&mut writing, store).await? {
+        return Err("the store is in use by another server".to_owned());
+    }
     let pool = PgPoolOptions::new().max_connections(READING_MAX).acquire_timeout(CONNECT_MAX);
     Ok((pool.connect_lazy_with(options), writing))
 }
 
-/// Takes the store for this connection alone.
-async fn lock(connection: &mut PgConnection, store: [u8; 16]) -> Result<(), String> {
-    let name = i64::from_be_bytes(*store.first_chunk().expect("16 octets"));
+/// Takes what has that name for this connection alone; whether it is free.
+async fn lock(connection: &mut PgConnection, name: [u8; 16]) -> Result<bool, String> {
+    let name = i64::from_be_bytes(*name.first_chunk().expect("16 octets"));
     for _ in 0..LOCK_TRIES {
         if sqlx::query_scalar::<_, bool>(LOCK).bind(name).fetch_one(&mut *connection).await.map_err(said)? {
-            return Ok(());
+            return Ok(true);
         }
         tokio::time::sleep(LOCK_EVERY).await;
     }
-    Err("the store is in use by another server".to_owned())
+    Ok(false)
 }
 
 pub(super) fn migrator() -> Migrator {

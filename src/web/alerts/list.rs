@@ -58,6 +58,10 @@ pub(in crate::web) struct AlertList {
 struct AlertLine {
     /// The call's id.
     call: String,
+    /// The node whose call it is, or that has taken the alert over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    node: Option<String>,
     /// From header's value of the call, where the call is known.
     #[schema(required)]
     from: Option<Pii<String>>,
@@ -69,11 +73,12 @@ struct AlertLine {
     alert: Alert,
 }
 
-impl From<WaitingAlert> for AlertLine {
-    fn from(waiting: WaitingAlert) -> Self {
+impl AlertLine {
+    /// One that waits at that node.
+    fn waiting(node: Option<&str>, waiting: WaitingAlert) -> Self {
         let WaitingAlert { call, call_ms, rule, route, severity, text, raised, handled, escalated, .. } = waiting;
         let alert = Alert { call_ms, severity, text, rule, handled, escalated };
-        Self { call, from: None, route, raised, alert }
+        Self { call, node: node.map(str::to_owned), from: None, route, raised, alert }
     }
 }
 
@@ -90,7 +95,11 @@ pub(in crate::web) async fn list(
     let before = app.escalating.waiting().into_iter().filter(|waiting| {
         !known.contains(&waiting.call) && scope.sees(Some(&waiting.route), waiting.tenant.as_deref())
     });
-    lines.extend(before.map(AlertLine::from).filter(|line| query.wants(&line.alert, line.raised)));
+    lines.extend(
+        before
+            .map(|waiting| AlertLine::waiting(app.bus.node(), waiting))
+            .filter(|line| query.wants(&line.alert, line.raised)),
+    );
     lines.sort_by_key(|line| std::cmp::Reverse(line.raised));
     lines.truncate(limit);
     Ok(Json(AlertList { alerts: lines }))
@@ -112,6 +121,7 @@ fn on_board(app: &App, scope: &Scope, query: &AlertsQuery) -> (Vec<AlertLine>, B
             let wanted = record.alerts.iter().filter(|alert| query.wants(alert, raised(alert)));
             lines.extend(wanted.map(|alert| AlertLine {
                 call: record.id.clone(),
+                node: record.node.clone(),
                 from: Some(record.from.clone()),
                 route: record.route.clone(),
                 raised: raised(alert),

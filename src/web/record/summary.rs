@@ -12,6 +12,10 @@ use crate::web::Moment;
 pub struct Summary {
     /// The call's id.
     pub id: String,
+    /// The node whose call it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub node: Option<String>,
     /// Where it stands.
     pub state: State,
     /// From header's value.
@@ -57,6 +61,7 @@ impl From<&CallRecord> for Summary {
     fn from(record: &CallRecord) -> Self {
         Self {
             id: record.id.clone(),
+            node: record.node.clone(),
             state: record.state,
             from: record.from.clone(),
             to: record.to.clone(),

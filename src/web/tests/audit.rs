@@ -110,7 +110,17 @@ pub(super) fn store(root: &std::path::Path) -> Store {
     let (folder, backups) = (root.join("data"), root.join("backups"));
     let trail = TrailSettings::default();
     let (audio, master_key) = (AudioSettings::beside(&folder, keep.calls), MasterKeySource::Beside);
-    let kept = StoreSettings { folder, backups, database: None, master_key, previous_key: None, keep, audio, trail };
+    let kept = StoreSettings {
+        folder,
+        backups,
+        database: None,
+        master_key,
+        previous_key: None,
+        keep,
+        audio,
+        trail,
+        site: None,
+    };
     Store::start(&kept, &Metrics::new()).expect("a store")
 }
 

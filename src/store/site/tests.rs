@@ -1,0 +1,213 @@
+//! Several nodes and one real PostgreSQL server.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::metrics::Metrics;
+use crate::report::Minutes;
+use crate::settings::{
+    AudioSettings, DatabaseSettings, KeepSettings, MasterKeySource, SiteSettings, StoreSettings, TrailSettings,
+};
+use crate::store::embedded::Running;
+use crate::store::embedded::tests::{BEGAN, call};
+use crate::store::keys::{KeyRing, MasterKey};
+use crate::store::trees::tests::database;
+
+/// A site of its own in the database of tests, and the master key of its nodes.
+struct Nodes {
+    root: TempDir,
+    database: DatabaseSettings,
+    name: String,
+}
+
+impl Nodes {
+    fn new() -> Option<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("site-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let nodes = Self { root: tempfile::tempdir().expect("a folder"), database: database()?, name };
+        nodes.make_key("master.key");
+        Some(nodes)
+    }
+
+    fn make_key(&self, name: &str) {
+        MasterKey::make(&self.root.path().join(name)).expect("a key");
+    }
+
+    fn settings(&self, node: &str) -> StoreSettings {
+        let folder = self.root.path().join(node);
+        let long = Duration::from_secs(3_650 * 86_400);
+        StoreSettings {
+            backups: folder.join("backups"),
+            database: Some(self.database.clone()),
+            master_key: MasterKeySource::File(self.root.path().join("master.key")),
+            previous_key: None,
+            keep: KeepSettings { calls: long, words: long, timeline: long },
+            audio: AudioSettings::beside(&folder, long),
+            trail: TrailSettings::default(),
+            site: Some(SiteSettings { name: self.name.clone(), node: node.to_owned() }),
+            folder,
+        }
+    }
+
+    fn store(&self, node: &str) -> Store {
+        Store::start(&self.settings(node), &Metrics::new()).expect("it starts")
+    }
+
+    fn open(&self, node: &str) -> Embedded {
+        self.try_open(node, &self.settings(node)).expect("it opens")
+    }
+
+    fn try_open(&self, node: &str, settings: &StoreSettings) -> Result<Embedded, String> {
+        let folder = self.root.path().join(node);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let master = MasterKey::read(&self.root.path().join("master.key")).expect("a key");
+        let keys = Arc::new(KeyRing::open(&folder.join("keys.json"), &master).expect("keys"));
+        let site = settings.site.as_ref().expect("it is of a site");
+        let door = Door::new(site, settings).map_err(|error| error.to_string())?;
+        Embedded::open(&folder.join("calls"), Some(&self.database), &keys)?.in_site(&door)
+    }
+}
+
+fn alert(call: &str, steps: usize) -> WaitingAlert {
+    WaitingAlert {
+        call: call.to_owned(),
+        call_ms: 5_000,
+        rule: "angry".to_owned(),
+        route: "hotline".to_owned(),
+        tenant: None,
+        severity: "critical".to_owned(),
+        text: "angry caller".to_owned(),
+        raised: Moment(1),
+        since: Moment(2),
+        steps,
+        handled: None,
+        escalated: None,
+    }
+}
+
+fn kept(alert: WaitingAlert) -> (AlertName, Option<WaitingAlert>) {
+    ((alert.call.clone(), alert.call_ms, alert.rule.clone()), Some(alert))
+}
+
+const LONG: Duration = Duration::from_secs(600);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_once_is_done_by_one_node_and_by_another_when_that_is_gone() {
+    let Some(nodes) = Nodes::new() else { return };
+    let (a, b) = (nodes.store("a"), nodes.store("b"));
+    for number in 0..20 {
+        let name = || format!("work {number}");
+        let (first, second) = tokio::join!(a.has_lease(name(), LONG), b.has_lease(name(), LONG));
+        let (first, second) = (first.expect("it answers"), second.expect("it answers"));
+        assert_ne!(first, second, "one of them");
+        assert_eq!(a.has_lease(name(), LONG).await, Ok(first), "it stays so");
+        assert_eq!(b.has_lease(name(), LONG).await, Ok(second));
+    }
+    let reports = || REPORTS_LEASE.to_owned();
+    assert_eq!(a.has_lease(reports(), LONG).await, Ok(true));
+    assert_eq!(b.has_lease(reports(), LONG).await, Ok(false));
+    a.stop();
+    assert_eq!(b.has_lease(reports(), LONG).await, Ok(true), "whoever ends gives it back");
+
+    // One that is killed gives nothing back: it is waited until that lapses.
+    let c = nodes.store("c");
+    assert_eq!(c.has_lease("killed".to_owned(), Duration::from_millis(200)).await, Ok(true));
+    drop(c);
+    while b.has_lease("killed".to_owned(), LONG).await != Ok(true) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(a.key_of("report"), b.key_of("report"), "systems outside know it by one name");
+    b.stop();
+}
+
+#[test]
+fn alerts_of_a_node_that_is_gone_are_taken_over_once_and_it_begins_anew() {
+    let Some(nodes) = Nodes::new() else { return };
+    let (a, b, c) = (nodes.open("a"), nodes.open("b"), nodes.open("c"));
+    let of = |node: &Embedded| node.alerts().expect("readable");
+    let site = |node: &Embedded| node.site().expect("it is of a site").node.clone();
+    assert_eq!([&a, &b, &c].map(site), ["a", "b", "c"]);
+    a.keep_alerts(&[kept(alert("call 1", 0)), kept(alert("call 2", 0))]).expect("written");
+    b.keep_alerts(&[kept(alert("call 3", 0))]).expect("written");
+    a.keep_alerts(&[kept(alert("call 1", 1)), (kept(alert("call 2", 0)).0, None)]).expect("written");
+    assert_eq!((of(&a), of(&b)), (vec![alert("call 1", 1)], vec![alert("call 3", 0)]), "each has its own");
+    let [at_a, at_b, at_c] = [&a, &b, &c].map(|node| node.site().expect("it is of a site"));
+    assert_eq!(at_a.has_alerts_lease(LONG), Ok(true));
+    assert_eq!(at_b.take_over_alerts().expect("it answers"), [], "nobody is gone");
+    assert_eq!(at_a.has_alerts_lease(Duration::ZERO), Ok(true));
+    let taken = [at_b, at_c].map(|site| site.take_over_alerts().expect("it answers"));
+    assert_eq!(taken, [vec![("a".to_owned(), vec![alert("call 1", 1)])], vec![]], "by one");
+    assert_eq!((of(&a), of(&b).len(), of(&c).len()), (vec![], 2, 0));
+    assert_eq!(at_a.has_alerts_lease(LONG), Ok(true), "it begins anew");
+    a.keep_alerts(&[kept(alert("call 4", 0))]).expect("written");
+    assert_eq!((of(&a).len(), of(&b).len()), (1, 2));
+}
+
+#[test]
+fn reports_are_of_all_nodes_and_made_once() {
+    let Some(nodes) = Nodes::new() else { return };
+    // What a node has kept before it is one of several counts, too.
+    let alone = StoreSettings { site: None, ..nodes.settings("a") };
+    let keys = || {
+        let master = MasterKey::read(&nodes.root.path().join("master.key")).expect("a key");
+        Arc::new(KeyRing::open(&alone.folder.join("keys.json"), &master).expect("keys"))
+    };
+    std::fs::create_dir_all(&alone.folder).expect("a folder");
+    let before = Embedded::open(&alone.folder.join("calls"), Some(&nodes.database), &keys()).expect("it opens");
+    before.keep(&mut Running::default(), &call(1, BEGAN)).expect("written");
+    before.keep_alerts(&[kept(alert("call 1", 0))]).expect("written");
+    drop(before);
+    let (a, b) = (nodes.open("a"), nodes.open("b"));
+    assert_eq!(a.alerts().expect("readable"), [alert("call 1", 0)]);
+    a.keep(&mut Running::default(), &call(2, BEGAN + 1)).expect("written");
+    b.keep(&mut Running::default(), &call(3, BEGAN + 2)).expect("written");
+    let started = |node: &Embedded| {
+        let mut started = Vec::new();
+        let each = &mut |moment: Moment, _: &CallFacts| started.push(moment.0 - BEGAN);
+        node.facts(Moment(0), Moment(u64::MAX), each).expect("readable");
+        started
+    };
+    assert_eq!([started(&a), started(&b)], [[0, 1, 2], [0, 1, 2]], "once each");
+    let own = |node: &Embedded| node.calls(Moment(u64::MAX), 10).expect("readable").len();
+    assert_eq!((own(&a), own(&b)), (2, 1), "each has its own calls");
+    assert_eq!(a.forget_before(Moment(BEGAN + 1), 10), Ok(1));
+    assert_eq!(started(&b), [1, 2], "and takes them out");
+    let retention = |node: &Embedded| node.site().expect("it is of a site").forget_before(Moment(BEGAN + 2));
+    assert_eq!((retention(&a), retention(&b)), (Ok(1), Ok(0)), "by one of them");
+    assert_eq!(started(&b), [2]);
+
+    let parcel = crate::store::embedded::tests::parcel(1, "");
+    assert_eq!(a.keep_parcel_once(&parcel), Ok(true));
+    assert_eq!(b.keep_parcel_once(&parcel), Ok(false), "another one has made it");
+    let minute = |number: u64| Moment(number * 60_000);
+    a.note_minute(minute(1_440), true).expect("written");
+    b.note_minute(minute(1_440), false).expect("written");
+    b.note_minute(minute(1_442), false).expect("written");
+    let minutes = a.minutes(minute(0), minute(1_445), minute(1_445)).expect("readable");
+    assert_eq!(minutes, Minutes { known: 5, up: 2, ready: 1 }, "any of them was up");
+}
+
+#[test]
+fn a_node_has_a_name_of_its_own_and_the_sites_master_key() {
+    let Some(nodes) = Nodes::new() else { return };
+    let a = nodes.open("a");
+    a.keep(&mut Running::default(), &call(1, BEGAN)).expect("written");
+    let same = nodes.try_open("elsewhere", &nodes.settings("a")).expect_err("the name is taken");
+    assert!(same.contains("a node \"a\" of the site") && same.contains("a name of its own"), "{same}");
+    nodes.make_key("other.key");
+    let file = |name: &str| MasterKeySource::File(nodes.root.path().join(name));
+    let other = StoreSettings { master_key: file("other.key"), ..nodes.settings("b") };
+    let strange = nodes.try_open("b", &other).expect_err("another master key");
+    assert!(strange.contains("nodes of one site share it"), "{strange}");
+    let changed = StoreSettings { previous_key: Some(file("master.key")), ..other.clone() };
+    drop(nodes.try_open("b", &changed).expect("the one of before opens it"));
+    let c = StoreSettings { master_key: file("other.key"), ..nodes.settings("c") };
+    let again = nodes.try_open("c", &c).expect("it is sealed by the new one");
+    let mut count = 0;
+    again.facts(Moment(0), Moment(u64::MAX), &mut |_, _| count += 1).expect("readable as before");
+    assert_eq!(count, 1);
+    assert!(nodes.try_open("d", &nodes.settings("d")).is_err(), "the old one opens it no longer");
+}

@@ -1,0 +1,39 @@
+//! Calls of other nodes: shown here, while what is done with them, and what is heard of them, is asked of their node.
+
+use axum::RequestExt;
+use axum::extract::{MatchedPath, RawPathParams, Request};
+use axum::http::{Method, StatusCode};
+
+use super::problem::Problem;
+use super::routes::App;
+
+/// Where calls stand in addresses.
+pub(super) const CALLS: [&str; 2] = ["/v1/calls/{id}", "/v1/interactions/{id}"];
+
+/// The call that a request is about, if it is about one.
+pub(super) async fn call_of(request: &mut Request) -> Option<String> {
+    let at = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    if !CALLS.iter().any(|place| at.starts_with(place)) {
+        return None;
+    }
+    let parameters = request.extract_parts::<RawPathParams>().await.ok()?;
+    parameters.iter().find(|(name, _)| *name == "id").map(|(_, call)| call.to_owned())
+}
+
+/// Why a request cannot be answered here: it is about a call of another node, and not about what is shown of it.
+pub(super) async fn elsewhere(app: &App, request: &mut Request) -> Option<Problem> {
+    app.bus.node()?;
+    let at = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
+    if CALLS.contains(&&*at) && [Method::GET, Method::HEAD].contains(request.method()) {
+        return None;
+    }
+    let call = call_of(request).await?;
+    let (node, address) = app.bus.elsewhere(&call)?;
+    // Its alerts may have been taken over.
+    if at.ends_with("/alerts") && app.escalating.waiting().iter().any(|alert| alert.call == call) {
+        return None;
+    }
+    let place = address.as_ref().map_or_else(|| format!("node {node}"), |address| format!("node {node}, {address}"));
+    let detail = format!("the call is at {place}: ask there");
+    Some(Problem { node: Some(node), address, ..Problem::new(StatusCode::MISDIRECTED_REQUEST, detail) })
+}

@@ -1,0 +1,39 @@
+//! Calls of another node: shown here, ordered and heard there.
+
+use super::*;
+use crate::notice::Notice;
+
+#[tokio::test]
+async fn a_call_of_another_node_is_shown_and_whatever_is_to_be_done_with_it_is_asked_there() {
+    let options = options(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let mut fixture = try_fixture_of(Bus::of_node("a"), options, None).await.expect("loopback can be bound");
+    let samples = one_of_each();
+    let own = Notice { call: "own".to_owned(), ..samples[0].clone() };
+    fixture.bus.publish(&own);
+    assert!(fixture.bus.publish_from("b", &samples[0], Moment::now()));
+    assert!(fixture.bus.publish_from("b", &samples[10], Moment::now()));
+    fixture.bus.set_addresses([("b".to_owned(), Some("https://b.example".to_owned()))].into());
+    let wire = Wire(fixture.handle.addr);
+    let list = wire.ask_with_token("GET", "/v1/calls").await.json();
+    let mut nodes: Vec<_> = list["calls"].as_array().expect("a list").iter().map(|call| &call["node"]).collect();
+    nodes.sort_by_key(|node| node.to_string());
+    assert_eq!(nodes, ["a", "b"]);
+    assert_eq!(wire.ask_with_token("GET", "/v1/calls/call-1").await.json()["node"], "b");
+    let alerts = wire.ask_with_token("GET", "/v1/alerts").await.json();
+    assert_eq!((&alerts["alerts"][0]["node"], &alerts["alerts"][0]["call"]), (&"b".into(), &"call-1".into()));
+    for (method, path, body) in [
+        ("POST", "/v1/calls/call-1/hangup", ""),
+        ("POST", "/v1/calls/call-1/supervisors", r#"{"target":"floor","mode":"listen"}"#),
+        ("GET", "/v1/calls/call-1/audio", ""),
+        ("POST", "/v1/calls/call-1/alerts", r#"{"alert_ms":10000,"rule":"angry","deed":"acknowledge"}"#),
+        ("DELETE", "/v1/calls/call-1/bypass", ""),
+    ] {
+        let reply = wire.send(method, path, body).await;
+        let problem = reply.json();
+        assert_eq!((reply.status, &problem["node"]), (421, &"b".into()), "{method} {path}: {}", reply.body);
+        assert_eq!(problem["address"], "https://b.example");
+    }
+    assert_eq!(wire.ask_with_token("POST", "/v1/calls/own/hangup").await.status, 202);
+    assert!(fixture.ordered().await.is_some(), "its own are not");
+    assert_eq!(wire.ask_with_token("POST", "/v1/calls/nobodys/hangup").await.status, 404);
+}
