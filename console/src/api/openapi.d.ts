@@ -321,6 +321,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/calls/{id}/capture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A call's packets, SIP and RTP of both legs, from now on; SIP from the call's beginning where that is kept
+         * @description For the token, and for people who are: administrator, operator.
+         */
+        post: operations["post_calls_id_capture"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/calls/{id}/consent": {
         parameters: {
             query?: never;
@@ -1945,7 +1965,7 @@ export interface components {
          * @description What an address is about.
          * @enum {string}
          */
-        Area: "calls" | "orders" | "audio" | "playback" | "integration" | "people" | "knowledge" | "reports" | "operate" | "audit" | "own" | "users";
+        Area: "calls" | "orders" | "audio" | "playback" | "capture" | "integration" | "people" | "knowledge" | "reports" | "operate" | "audit" | "own" | "users";
         /** @description Users who see a call. */
         Assignees: {
             /** @description What `after` goes on by, where there are more. */
@@ -2199,6 +2219,24 @@ export interface components {
              * @default null
              */
             tenant: string;
+        };
+        /** @description What is asked for. */
+        CaptureRequest: {
+            /**
+             * Format: int64
+             * @description How large the file may become; as large as the configuration permits when nothing is said.
+             */
+            bytes?: number | null;
+            /** @description Headers of audio packets alone, also where there might be more. */
+            headers?: boolean;
+            /** @description Why, for the audit trail. */
+            reason: string;
+            /**
+             * Format: int32
+             * @description For how long at most.
+             * @default 60
+             */
+            seconds: number | null;
         };
         /** @description What became of the last look. */
         Checking: {
@@ -6114,6 +6152,122 @@ export interface operations {
             };
         };
     };
+    post_calls_id_capture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CaptureRequest"];
+            };
+        };
+        responses: {
+            /** @description Until the call ends, or as much as was asked for, as pcapng */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-pcapng": string;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     put_calls_id_consent: {
         parameters: {
             query?: never;
@@ -8260,9 +8414,9 @@ export interface operations {
         parameters: {
             query: {
                 /** @description Calls that started then or later, RFC 3339. */
-                from: string;
+                from: components["schemas"]["Moment"];
                 /** @description Calls that started before it, RFC 3339. */
-                before: string;
+                before: components["schemas"]["Moment"];
                 /** @description `parquet`, `csv`, or `json`: one object a line. */
                 format?: string;
             };
