@@ -63,7 +63,6 @@ impl Groups {
         if self.rows > 0 {
             self.write_group().map_err(form)?;
         }
-        self.file.finish().map_err(form)?;
         self.file.into_inner().map_err(form)
     }
 

@@ -7,7 +7,7 @@ use super::table::{Metric, counter, gauge};
 pub const NODE_INFO: Metric = gauge("calmline_node_info", &["node"], "Always 1; the label says which node this is.");
 /// Other nodes.
 pub const NODES_HEARD: Metric =
-    gauge("calmline_nodes_heard", &[], "Other nodes of the site that are heard of over the bus.");
+    gauge("calmline_nodes_active", &[], "Other nodes of the site that are heard of over the bus.");
 /// The bus.
 pub const BUS_UP: Metric = gauge("calmline_bus_up", &[], "1 while there is a connection to the NATS server.");
 /// Events that go out.

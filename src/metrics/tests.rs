@@ -51,6 +51,11 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.count_copier_restart();
     metrics.count_captured_dropped(2);
     metrics.count_hep("sent", 1);
+    metrics.set_node("a");
+    metrics.set_nodes_heard(1);
+    metrics.set_bus_up(true);
+    metrics.count_bus_events("published", 1);
+    metrics.count_bus_restore();
     metrics.set_listener_up(true);
     metrics.set_listening_backlog(4);
     metrics.set_policies(&["after-sales@3"]);

@@ -295,6 +295,8 @@ fn who_takes_the_callers_place_types_in_secret_too() {
         > human presses #
         secure human off
         secure input off
-        key caller # event"
+        key caller # event
+        decided typed service@1
+        alert info"
     ));
 }

@@ -60,6 +60,7 @@ fn parse<'a>(subject: &'a str, (run, number): (Option<&str>, Option<&str>), payl
         ("site", Some("here")) => Message::Here(serde_json::from_slice(payload).ok()?),
         ("site", Some("call")) => Message::Restored(serde_json::from_slice(payload).ok()?),
         ("site", Some("done")) => Message::Done(serde_json::from_slice(payload).ok()?),
+        ("site", _) => return None,
         (_, None) => Message::Event(run?.to_owned(), number?.parse().ok()?, serde_json::from_slice(payload).ok()),
         _ => return None,
     };
