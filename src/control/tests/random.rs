@@ -60,8 +60,9 @@ proptest! {
 fn the_sequences_reach_everything() {
     let mut runner = TestRunner::deterministic();
     let mut reached = BTreeSet::new();
-    for number in 0..5_000 {
+    for number in 0..6_000 {
         if reached.len() >= REACHED.len() {
+            println!("reached after {number}");
             break;
         }
         let mut sim = Sim::new(if number % 2 == 0 { settings() } else { protected() });
