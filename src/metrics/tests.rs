@@ -36,6 +36,14 @@ fn names_carry_their_unit() {
     assert_eq!(names.len(), TABLE.len());
 }
 
+fn tell_of_site(metrics: &Metrics) {
+    metrics.set_node("a");
+    metrics.set_nodes_heard(1);
+    metrics.set_bus_up(true);
+    metrics.count_bus_events("published", 1);
+    metrics.count_bus_restore();
+}
+
 #[test]
 fn exposition_holds_the_whole_table_and_nothing_else() {
     let metrics = Metrics::new();
@@ -51,11 +59,7 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.count_copier_restart();
     metrics.count_captured_dropped(2);
     metrics.count_hep("sent", 1);
-    metrics.set_node("a");
-    metrics.set_nodes_heard(1);
-    metrics.set_bus_up(true);
-    metrics.count_bus_events("published", 1);
-    metrics.count_bus_restore();
+    tell_of_site(&metrics);
     metrics.set_listener_up(true);
     metrics.set_listening_backlog(4);
     metrics.set_policies(&["after-sales@3"]);

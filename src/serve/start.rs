@@ -93,10 +93,10 @@ impl Server {
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
         let (reloader, reloads, fresh) = Reloader::new((&args.config, text), &settings, &metrics);
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
-        let kept = (store.clone(), outbox.clone());
-        let (knowing, known) = Knowing::start(&settings, (&bus, &metrics), kept.clone()).await?;
+        let (knowing, known) = Knowing::start(&settings, (&bus, &metrics), (store.clone(), outbox.clone())).await?;
         let heard = ((copies.clone(), watching.captures()), reels.clone(), Arc::clone(&bench), known);
-        let parts = (forks.clone(), heard, Arc::clone(&readiness), (metrics.clone(), log), kept);
+        let parts =
+            (forks.clone(), heard, Arc::clone(&readiness), (metrics.clone(), log), (store.clone(), outbox.clone()));
         let (web, order_inlet, browsers) = offer_api((&settings, texts), &bus, reloads, parts).await?;
         let desk = Desk {
             clock,

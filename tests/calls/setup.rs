@@ -101,8 +101,8 @@ fn a_caller_who_silently_dies_leaves_nothing_behind() {
         let mut caller = LonePhone::dial(&stage);
         caller.run(LONG, |phone, _| phone.answered).expect("an answer");
     }
-    // Five seconds of silence, and then as long as a request may go unanswered (RFC 3261 §17.1.2.2).
-    let bye = stage.bot.wait_for(2 * LONG, |event| matches!(event, Event::Bye { .. }));
+    // Five seconds of silence, and then twice as long as a request may go unanswered (RFC 3261 §17.1.2.2), half a minute apart.
+    let bye = stage.bot.wait_for(4 * LONG, |event| matches!(event, Event::Bye { .. }));
     assert!(bye.is_some(), "the bot's BYE did not come");
     let ended = stage.until("the end", |what| matches!(what, What::CallEnded { .. }));
     println!("{:?} {} ms after its INVITE", ended.what, ended.call_ms);
