@@ -7,8 +7,8 @@ use super::phone::{
     Phone, description, drain, event_of, line, media_address, order, packet, record, server_limited, value,
 };
 
-/// Silence is noticed after 5 s, and a request without an answer given up after 32 s.
-const ASKED_WITHIN: Duration = Duration::from_secs(60);
+/// Silence is noticed after 5 s, and two questions without an answer are given up after 32 s each, half a minute apart.
+const ASKED_WITHIN: Duration = Duration::from_secs(130);
 
 /// The number of a request that comes after every other one of its call.
 const LAST: u32 = 99;
