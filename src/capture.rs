@@ -172,7 +172,7 @@ mod tests {
             match block.expect("a whole block") {
                 Block::EnhancedPacket(packet) => read.push(packet.into_owned()),
                 Block::InterfaceStatistics(figures) => {
-                    dropped = figures.options.last().cloned().map(|o| o.into_owned())
+                    dropped = figures.options.last().cloned().map(|o| o.into_owned());
                 }
                 _ => {}
             }

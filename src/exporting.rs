@@ -30,7 +30,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<(), Failure> {
     let mut there = days.iter().filter_map(|day| zone.day(*day));
     let missing = || Failure::Failed(format!("{date}: expected a day that {} has", zone.name()));
     let (from, first_end) = there.next().ok_or_else(missing)?;
-    let before = there.last().map_or(first_end, |(_, end)| end);
+    let before = there.next_back().map_or(first_end, |(_, end)| end);
     let path = format!("/v1/exports/{}?from={from}&before={before}&format={}", args.table.name(), args.format.name());
     let (status, octets) = ask_octets(&web, ("GET", &path), "", token.reveal(), ANSWERED_WITHIN, OCTETS_MAX)?;
     if status != 200 {

@@ -44,7 +44,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
             signal(SignalKind::terminate()).map_err(|error| Failure::of("listening for SIGTERM", error))?;
         let mut interrupt =
             signal(SignalKind::interrupt()).map_err(|error| Failure::of("listening for SIGINT", error))?;
-        let mut server = Server::start(settings, (args, text, log), hangup).await?;
+        let mut server = Box::pin(Server::start(settings, (args, text, log), hangup)).await?;
         for address in inherited::close_rest() {
             warn!(%address, "a socket was given that the configuration does not name");
         }

@@ -82,21 +82,20 @@ impl Server {
         let (watching, captured) = Watching::start(&settings, clock, &metrics)?;
         let (media, media_inlet, (tap, copy_ring)) = start_media(&settings, clock, &readiness, &captured)?;
         let (fingerprint, handshakes, shaken) = handshakes::start(clock, media.clone())?;
-        let (parties, baselines, bench) = (Arc::default(), fresh_baselines()?, read_judges(&settings)?);
         let (words, heard, heard_inlet) = start_words(&settings, &readiness)?;
+        let (parties, baselines, bench) = (Arc::default(), fresh_baselines()?, read_judges(&settings)?);
         let (copies, reels) = start_copies((copy_ring, &parties, clock), (store.as_ref(), &words), &metrics)?;
         let (ears, told) = ((&tap, &parties, &baselines, &bench), (&metrics, heard, words.clone()));
         let listening = start_listening(&settings, args.chaos, clock, ears, told)?;
-        let (speaker, spoken) = start_speaker(&settings, sayings)?;
-        let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
+        let ((speaker, spoken), (connectors, pbx)) = start_beside(&settings, sayings, &metrics)?;
         let (sip, sip_inlet) = start_sip(&settings, &metrics, &readiness, watching.trace()).await?;
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
         let (reloader, reloads, fresh) = Reloader::new((&args.config, text), &settings, &metrics);
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
         let (knowing, known) = Knowing::start(&settings, (&bus, &metrics), (store.clone(), outbox.clone())).await?;
         let heard = ((copies.clone(), watching.captures()), reels.clone(), Arc::clone(&bench), known);
-        let parts =
-            (forks.clone(), heard, Arc::clone(&readiness), (metrics.clone(), log), (store.clone(), outbox.clone()));
+        let kept = (store.clone(), outbox.clone());
+        let parts = (forks.clone(), heard, Arc::clone(&readiness), (metrics.clone(), log), kept);
         let (web, order_inlet, browsers) = offer_api((&settings, texts), &bus, reloads, parts).await?;
         let desk = Desk {
             clock,
@@ -401,6 +400,13 @@ fn start_control(
     let engine = routing::Engine::with_limit(policies, settings.legs_max());
     let terms = ControlSettings { fingerprint: Some(fingerprint), ..ControlSettings::from(settings) };
     Ok(Control::new(terms, engine, sounds, boot_id()?, random()))
+}
+
+/// Who speaks texts, and who asks PBXs, with what they answer.
+type Beside = ((Speaker, mpsc::Receiver<Answer>), (Connectors, mpsc::Receiver<pbx::Answer>));
+
+fn start_beside(settings: &Settings, sayings: BTreeSet<Saying>, metrics: &Metrics) -> Result<Beside, Failure> {
+    Ok((start_speaker(settings, sayings)?, connect_pbxes(settings, metrics)?))
 }
 
 /// Speaks the texts that are known now, so that no call waits for them.

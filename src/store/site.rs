@@ -74,7 +74,7 @@ impl Site {
             return Err(format!("a node \"{node}\" of the site \"{site}\" runs already: each has a name of its own"));
         }
         let secret = door.secret(&together)?;
-        let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, b"calmline site").extract(&*secret);
+        let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, b"calmline site").extract(&secret);
         let sealing = [&b"sealing, version 1"[..]];
         let sealing = secret.expand(&sealing, &AES_256_GCM).expect("32 octets are within the limit");
         let naming = [&b"naming, version 1"[..]];

@@ -217,7 +217,7 @@ fn the_other_side_of_a_far_end_that_has_died_is_released() {
     }
     assert!(released, "the caller waits for ever");
     let record = record(&server);
-    assert_eq!(record["end_reason"], "a far end no longer knows the call", "{record}");
+    assert_eq!(record["end_reason"], "a far end no longer answers", "{record}");
     server.stop().expect("it ends");
 }
 

@@ -184,8 +184,7 @@ impl World {
         self.events.append(&mut self.out.events);
         self.frames.append(&mut self.out.frames);
         self.copies.append(&mut self.out.copies);
-        // Without giving the room away that the engine has for them.
-        self.captures.extend(self.out.captures.drain(..));
+        self.captures.append(&mut self.out.captures);
         for tie in &self.out.ties {
             self.ties.extend(self.slots.iter().find(|(_, slot)| *slot == tie.slot).map(|(leg, _)| (*leg, tie.to)));
         }

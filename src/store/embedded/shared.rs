@@ -12,6 +12,9 @@ const TOGETHER_MAX: usize = 1_000;
 /// Noted once a site has the facts of all calls of before.
 const MARK: &[u8] = b"facts shared with ";
 
+/// Whoever takes the facts of calls, one after the other, with their places.
+type Taker<'a> = dyn FnMut(&Place, Vec<u8>) -> Result<(), String> + 'a;
+
 impl Embedded {
     /// Takes part in a site: what it has of its own by now goes there.
     ///
@@ -72,12 +75,7 @@ impl Embedded {
     }
 
     /// The same of its own calls, as written: their places, and what of them is JSON.
-    fn own_facts(
-        &self,
-        from: Moment,
-        before: Moment,
-        each: &mut dyn FnMut(&Place, Vec<u8>) -> Result<(), String>,
-    ) -> Result<(), String> {
+    fn own_facts(&self, from: Moment, before: Moment, each: &mut Taker<'_>) -> Result<(), String> {
         let (from, before) = (from.0.to_be_bytes(), before.0.to_be_bytes());
         let mut facts = self.facts.pairs(&from, Some(&before), Order::Up).peekable();
         for place in self.calls.keys(&from, Some(&before)) {

@@ -202,7 +202,7 @@ fn a_node_has_a_name_of_its_own_and_the_sites_master_key() {
     let other = StoreSettings { master_key: file("other.key"), ..nodes.settings("b") };
     let strange = nodes.try_open("b", &other).expect_err("another master key");
     assert!(strange.contains("nodes of one site share it"), "{strange}");
-    let changed = StoreSettings { previous_key: Some(file("master.key")), ..other.clone() };
+    let changed = StoreSettings { previous_key: Some(file("master.key")), ..other };
     drop(nodes.try_open("b", &changed).expect("the one of before opens it"));
     let c = StoreSettings { master_key: file("other.key"), ..nodes.settings("c") };
     let again = nodes.try_open("c", &c).expect("it is sealed by the new one");

@@ -70,12 +70,11 @@ fn telephone(slot: &str, is_mandarin: bool, random: &mut Random) -> String {
         }
         "phone" => {
             let digits = american(random);
-            let text = match random.below(4) {
+            match random.below(4) {
                 0 => format!("+1-{}-{}-{}", &digits[..3], &digits[3..6], &digits[6..]),
                 1 => format!("({}) {} {}", &digits[..3], &digits[3..6], &digits[6..]),
                 _ => said(&digits, &[3, 3, 4], false, random),
-            };
-            text
+            }
         }
         "phone_split" => {
             let digits = mobile(random);
@@ -92,13 +91,12 @@ fn telephone(slot: &str, is_mandarin: bool, random: &mut Random) -> String {
         _ => {
             let area = random.one_of("023/024/0769/0311/0898/025/0451");
             let rest = format!("{}{}", 2 + random.below(7), random.digits(if area.len() == 3 { 7 } else { 6 }));
-            let text = match random.below(4) {
+            match random.below(4) {
                 0 => format!("{area}-{rest}"),
                 1 => format!("{area} {} {}", &rest[..rest.len() - 4], &rest[rest.len() - 4..]),
                 2 => format!("({area}){rest}"),
                 _ => read_out(&format!("{area}{rest}"), true, 0, random),
-            };
-            text
+            }
         }
     }
 }
