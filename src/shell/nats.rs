@@ -89,7 +89,7 @@ impl Link {
         Ok(Link { task: Some(task), closing })
     }
 
-    /// Ends it once what was told last is on its way, or after [`CLOSE_WITHIN`].
+    /// Ends it once what was told last is on its way, or after `CLOSE_WITHIN`.
     pub async fn close(&mut self) {
         self.closing.cancel();
         if let Some(task) = self.task.take() {
