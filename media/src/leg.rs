@@ -160,8 +160,8 @@ struct Silence {
 }
 
 impl Leg {
-    /// `seed` spreads the times of its reports.
-    pub(crate) fn new(now: Duration, id: LegId, outgoing: Outgoing, seed: u64) -> Self {
+    /// `sequencer` has received nothing; `seed` spreads the times of its reports.
+    pub(crate) fn new(now: Duration, id: LegId, outgoing: Outgoing, sequencer: Sequencer, seed: u64) -> Self {
         Self {
             id,
             peer: None,
@@ -184,7 +184,7 @@ impl Leg {
             latch: Latch::default(),
             tie: Tie::default(),
             control_source: None,
-            sequencer: Sequencer::default(),
+            sequencer,
             counts: Counts::default(),
             key_receiver: dtmf::Receiver::new(8_000),
             presses: Vec::with_capacity(PRESSES_MAX),
@@ -279,11 +279,6 @@ impl Leg {
     /// Takes the keys that a handshake has brought for what goes through one of the ports.
     pub(crate) fn take_keys(&mut self, channel: Channel, keys: &SessionKeys) {
         self.protection.take_keys(channel, keys);
-    }
-
-    /// Counts the sources that this leg receives from `epoch` on. To be said before it receives anything.
-    pub(crate) fn count_sources_from(&mut self, epoch: u32) {
-        self.sequencer = Sequencer::counting_from(epoch);
     }
 
     /// What was sent since the last packet went elsewhere.

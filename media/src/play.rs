@@ -27,8 +27,8 @@ pub struct Player {
 /// What is to be played, and how.
 #[derive(Debug, Clone)]
 pub struct Playing {
-    /// What call control calls it; `None` for a sound of our own.
-    pub prompt: Option<PromptId>,
+    /// What call control calls it.
+    pub prompt: PromptId,
     /// What is heard.
     pub sound: Arc<Sound>,
     /// What happens to the other side meanwhile.
@@ -45,6 +45,7 @@ impl Player {
         let Playing { prompt, sound, mode, repeats, key_ends } = playing;
         // An empty sound would repeat for ever without an end.
         let repeats = repeats && !sound.samples.is_empty();
+        let prompt = Some(prompt);
         Self { prompt, sound, mode, repeats, key_ends, position: 0, started: false, missed: false, overheard: false }
     }
 
@@ -178,6 +179,6 @@ mod tests {
 
     fn player(samples: i16, repeats: bool) -> Player {
         let sound = Arc::new(Sound { samples: (0..samples).collect() });
-        Player::new(Playing { prompt: Some(PromptId(1)), sound, mode: PlayMode::Replace, repeats, key_ends: false })
+        Player::new(Playing { prompt: PromptId(1), sound, mode: PlayMode::Replace, repeats, key_ends: false })
     }
 }

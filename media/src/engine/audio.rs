@@ -129,13 +129,14 @@ impl Engine {
         let Some(hearer) = self.leg_mut(peer) else {
             return;
         };
+        let is_key = matches!(heard.received.kind, PayloadKind::KeyPress { .. });
         match &mut hearer.transcoder {
             // What comes behind a pause says by its time how long that was.
             Some(transcoder) => transcoder.pass_over(heard.received.place),
-            None if !matches!(heard.received.kind, PayloadKind::KeyPress { .. }) => hearer.interrupt(),
+            None if !is_key => hearer.interrupt(),
             None => {}
         }
-        if matches!(heard.received.kind, PayloadKind::KeyPress { .. }) {
+        if is_key {
             self.press_anew(peer, heard, out);
         }
     }

@@ -8,6 +8,7 @@ use crate::leg::{Leg, Supervised};
 use crate::packet::Ssrc;
 use crate::play::Playing;
 use crate::relay::Outgoing;
+use crate::sequence::Sequencer;
 use crate::{Command, Event, LegId};
 
 impl Engine {
@@ -30,7 +31,7 @@ impl Engine {
                 self.supervise(now, supervisor, Supervised { target, mode, hears }, out);
             }
             Command::Play { leg, prompt, sound, mode, repeats, key_ends } => {
-                self.start_play(now, leg, Playing { prompt: Some(prompt), sound, mode, repeats, key_ends }, out);
+                self.start_play(now, leg, Playing { prompt, sound, mode, repeats, key_ends }, out);
             }
             Command::StopPlay { leg } => {
                 if let Some(&slot) = self.slots.get(&leg) {
@@ -83,24 +84,23 @@ impl Engine {
         // open none of them (RFC 3711 §3.3.1).
         let outgoing = Outgoing::new(ssrc, numbers as u16 & 0x7fff, (numbers >> 32) as u32);
         self.opened = self.opened.wrapping_add(1);
-        let mut opened = Leg::new(now, leg, outgoing, self.random.next());
-        opened.count_sources_from(self.opened.wrapping_mul(SOURCES_PER_LEG));
-        self.legs[slot as usize] = Some(opened);
+        let sequencer = Sequencer::counting_from(self.opened.wrapping_mul(SOURCES_PER_LEG));
+        self.legs[slot as usize] = Some(Leg::new(now, leg, outgoing, sequencer, self.random.next()));
         self.slots.insert(leg, slot);
     }
 
     /// Begins a sound for a leg; the one before it ends.
-    pub(super) fn start_play(&mut self, now: Duration, leg: LegId, playing: Playing, out: &mut Output) {
-        let refused = playing.prompt.map(|prompt| Event::PlayEnded { leg, prompt, completed: false });
+    fn start_play(&mut self, now: Duration, leg: LegId, playing: Playing, out: &mut Output) {
+        let refused = Event::PlayEnded { leg, prompt: playing.prompt, completed: false };
         let Some(slot) = self.slots.get(&leg).copied() else {
-            return out.events.extend(refused);
+            return out.events.push(refused);
         };
         let Some(target) = self.leg(slot).and_then(Leg::target) else {
-            return out.events.extend(refused);
+            return out.events.push(refused);
         };
         let Some(leg) = self.leg_mut(slot) else { return };
         let Ok(voice) = leg.raise_voice(now, target) else {
-            return out.events.extend(refused);
+            return out.events.push(refused);
         };
         if let Some(cut_short) = voice.play(playing) {
             let ended = cut_short.prompt().map(|prompt| (prompt, cut_short.is_complete()));
