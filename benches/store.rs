@@ -12,9 +12,7 @@ use std::time::{Duration, Instant};
 use calmline::metrics::Metrics;
 use calmline::notice::Notice;
 use calmline::report::Report;
-use calmline::settings::{
-    AudioSettings, DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings, Zone,
-};
+use calmline::settings::{DatabaseSettings, StoreSettings, Zone};
 use calmline::store::Store;
 use calmline::web::Moment;
 use jiff::civil::Date;
@@ -132,17 +130,8 @@ fn write_records(path: &Path, calls: u64) {
 fn open(folder: &Path) -> (Store, tokio::runtime::Runtime) {
     let long = Duration::from_secs(3_650 * 86_400);
     let database = std::env::var("CALMLINE_TEST_DATABASE").ok();
-    let settings = StoreSettings {
-        folder: folder.join("data"),
-        backups: folder.join("backups"),
-        database: database.map(|url| DatabaseSettings::new(&url, None).expect("an address")),
-        master_key: MasterKeySource::Beside,
-        previous_key: None,
-        keep: KeepSettings { calls: long, words: long, timeline: long },
-        audio: AudioSettings::beside(folder, long),
-        trail: TrailSettings::default(),
-        site: None,
-    };
+    let database = database.map(|url| DatabaseSettings::new(&url, None).expect("an address"));
+    let settings = StoreSettings { database, ..StoreSettings::within(folder, long) };
     let store = Store::start(&settings, &Metrics::new()).expect("a store");
     (store, tokio::runtime::Builder::new_current_thread().build().expect("a runtime"))
 }

@@ -15,9 +15,7 @@ use std::time::{Duration, Instant};
 use calmline::metrics::Metrics;
 use calmline::notice::{Notice, Tags, What};
 use calmline::pii::Pii;
-use calmline::settings::{
-    AudioSettings, DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings,
-};
+use calmline::settings::{AudioSettings, DatabaseSettings, MasterKeySource, StoreSettings};
 use calmline::store::audit::verify;
 use calmline::store::{MasterKey, Store, keys_and_trail};
 use calmline::web::Moment;
@@ -277,22 +275,15 @@ fn key_file(folder: &Path, number: usize) -> PathBuf {
 
 fn settings(folder: &Path, database: Option<&DatabaseSettings>) -> StoreSettings {
     let day = Duration::from_secs(86_400);
-    let keep = KeepSettings { calls: day, words: day, timeline: day };
-    let (folder, backups) = (folder.to_owned(), folder.join("backups"));
     // It is rotated between both, whenever it is killed.
-    let [master_key, previous_key] = [0, 1].map(|number| MasterKeySource::File(key_file(&folder, number)));
-    let (database, audio) = (database.cloned(), AudioSettings::beside(&folder, day));
-    let trail = TrailSettings::default();
+    let [master_key, previous_key] = [0, 1].map(|number| MasterKeySource::File(key_file(folder, number)));
     StoreSettings {
-        folder,
-        backups,
-        database,
+        folder: folder.to_owned(),
+        database: database.cloned(),
         master_key,
         previous_key: Some(previous_key),
-        keep,
-        audio,
-        trail,
-        site: None,
+        audio: AudioSettings::beside(folder, day),
+        ..StoreSettings::within(folder, day)
     }
 }
 

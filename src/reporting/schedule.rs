@@ -196,26 +196,12 @@ mod tests {
 
     use super::*;
     use crate::metrics::Metrics;
-    use crate::settings::{AudioSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings};
+    use crate::settings::StoreSettings;
 
     #[tokio::test]
     async fn what_is_over_is_written_once_and_what_was_missed_is_caught_up_with() {
         let root = tempfile::tempdir().expect("a folder");
-        let keep = KeepSettings { calls: Duration::MAX, words: Duration::MAX, timeline: Duration::MAX };
-        let (folder, backups) = (root.path().join("data"), root.path().join("backups"));
-        let trail = TrailSettings::default();
-        let (audio, master_key) = (AudioSettings::beside(&folder, keep.calls), MasterKeySource::Beside);
-        let kept = StoreSettings {
-            folder,
-            backups,
-            database: None,
-            master_key,
-            previous_key: None,
-            keep,
-            audio,
-            trail,
-            site: None,
-        };
+        let kept = StoreSettings::within(root.path(), Duration::MAX);
         let store = Store::start(&kept, &Metrics::new()).expect("a store");
         let settings = ReportSettings {
             folder: root.path().join("reports"),

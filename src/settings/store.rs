@@ -45,6 +45,24 @@ pub struct StoreSettings {
     pub site: Option<SiteSettings>,
 }
 
+impl StoreSettings {
+    /// What the section gives in `root` when it says nothing but how long: keys beside what they seal, no database.
+    pub fn within(root: &Path, keep: Duration) -> Self {
+        let folder = root.join("data");
+        Self {
+            audio: AudioSettings::beside(&folder, keep),
+            folder,
+            backups: root.join("backups"),
+            database: None,
+            master_key: MasterKeySource::Beside,
+            previous_key: None,
+            keep: KeepSettings { calls: keep, words: keep, timeline: keep },
+            trail: TrailSettings::default(),
+            site: None,
+        }
+    }
+}
+
 /// Which one of several servers this is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SiteSettings {

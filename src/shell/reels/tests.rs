@@ -23,7 +23,7 @@ use crate::control::{ReelBeginning, ReelCommand};
 use crate::metrics::Metrics;
 use crate::notice_samples::one_of_each;
 use crate::reel::Reel;
-use crate::settings::{AudioSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings};
+use crate::settings::StoreSettings;
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
 use crate::shell::media::CopyRing;
@@ -259,21 +259,8 @@ impl Place {
 
     fn of(codec: media::Codec, room: u64, audio: Duration) -> Self {
         let root = tempfile::tempdir().expect("a folder");
-        let keep = KeepSettings { calls: Duration::MAX, words: Duration::MAX, timeline: Duration::MAX };
-        let (folder, backups) = (root.path().join("data"), root.path().join("backups"));
-        let audio = AudioSettings { codec, ..AudioSettings::beside(&folder, audio) };
-        let (master_key, trail) = (MasterKeySource::Beside, TrailSettings::default());
-        let settings = StoreSettings {
-            folder,
-            backups,
-            database: None,
-            master_key,
-            previous_key: None,
-            keep,
-            audio,
-            trail,
-            site: None,
-        };
+        let mut settings = StoreSettings::within(root.path(), Duration::MAX);
+        (settings.audio.codec, settings.audio.keep) = (codec, audio);
         let store = Store::start(&settings, &Metrics::new()).expect("a store");
         store.keep(&one_of_each()[0], Moment::now());
         let folder = settings.audio.folder;

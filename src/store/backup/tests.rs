@@ -10,7 +10,7 @@ use super::super::keys::KeyRing;
 use super::super::master_key;
 use super::super::trees::tests::database;
 use super::*;
-use crate::settings::{AudioSettings, DatabaseSettings, KeepSettings, MasterKeySource, TrailSettings};
+use crate::settings::{AudioSettings, DatabaseSettings, MasterKeySource};
 
 #[test]
 fn what_is_taken_back_is_what_there_was() {
@@ -139,20 +139,12 @@ impl Place {
     }
 
     fn settings(&self, name: &str) -> StoreSettings {
-        let keep = KeepSettings { calls: Duration::MAX, words: Duration::MAX, timeline: Duration::MAX };
-        let (folder, backups) = (self.root.path().join(name), self.root.path().join("backups"));
-        let master_key = MasterKeySource::File(self.root.path().join("master.key"));
-        let (audio, trail) = (AudioSettings::beside(&folder, keep.calls), TrailSettings::default());
+        let (root, folder) = (self.root.path(), self.root.path().join(name));
         StoreSettings {
+            audio: AudioSettings::beside(&folder, Duration::MAX),
             folder,
-            backups,
-            database: None,
-            master_key,
-            previous_key: None,
-            keep,
-            audio,
-            trail,
-            site: None,
+            master_key: MasterKeySource::File(root.join("master.key")),
+            ..StoreSettings::within(root, Duration::MAX)
         }
     }
 

@@ -74,7 +74,7 @@ mod tests {
     use crate::metrics::Metrics;
     use crate::notice::{Notice, What};
     use crate::notice_samples::one_of_each;
-    use crate::settings::{AudioSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings};
+    use crate::settings::StoreSettings;
     use crate::store::Store;
     use crate::web::Moment;
 
@@ -105,12 +105,6 @@ mod tests {
     }
 
     fn store(root: &std::path::Path) -> Store {
-        let keep = KeepSettings { calls: Duration::MAX, words: Duration::MAX, timeline: Duration::MAX };
-        let (folder, backups) = (root.join("data"), root.join("backups"));
-        let (audio, master_key) = (AudioSettings::beside(&folder, keep.calls), MasterKeySource::Beside);
-        let (database, previous_key, trail) = (None, None, TrailSettings::default());
-        let kept =
-            StoreSettings { folder, backups, database, master_key, previous_key, keep, audio, trail, site: None };
-        Store::start(&kept, &Metrics::new()).expect("a store")
+        Store::start(&StoreSettings::within(root, Duration::MAX), &Metrics::new()).expect("a store")
     }
 }

@@ -8,9 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::metrics::Metrics;
 use crate::report::Minutes;
-use crate::settings::{
-    AudioSettings, DatabaseSettings, KeepSettings, MasterKeySource, SiteSettings, StoreSettings, TrailSettings,
-};
+use crate::settings::{DatabaseSettings, MasterKeySource, SiteSettings, StoreSettings};
 use crate::store::embedded::Running;
 use crate::store::embedded::tests::{BEGAN, call};
 use crate::store::keys::{KeyRing, MasterKey};
@@ -37,18 +35,12 @@ impl Nodes {
     }
 
     fn settings(&self, node: &str) -> StoreSettings {
-        let folder = self.root.path().join(node);
         let long = Duration::from_secs(3_650 * 86_400);
         StoreSettings {
-            backups: folder.join("backups"),
             database: Some(self.database.clone()),
             master_key: MasterKeySource::File(self.root.path().join("master.key")),
-            previous_key: None,
-            keep: KeepSettings { calls: long, words: long, timeline: long },
-            audio: AudioSettings::beside(&folder, long),
-            trail: TrailSettings::default(),
             site: Some(SiteSettings { name: self.name.clone(), node: node.to_owned() }),
-            folder,
+            ..StoreSettings::within(&self.root.path().join(node), long)
         }
     }
 

@@ -1,7 +1,7 @@
 //! The audit trail over the API.
 
 use super::*;
-use crate::settings::{AudioSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings};
+use crate::settings::{MasterKeySource, StoreSettings};
 use crate::store::Store;
 
 #[tokio::test]
@@ -106,22 +106,7 @@ async fn without_a_store_there_is_no_trail() {
 }
 
 pub(super) fn store(root: &std::path::Path) -> Store {
-    let keep = KeepSettings { calls: Duration::MAX, words: Duration::MAX, timeline: Duration::MAX };
-    let (folder, backups) = (root.join("data"), root.join("backups"));
-    let trail = TrailSettings::default();
-    let (audio, master_key) = (AudioSettings::beside(&folder, keep.calls), MasterKeySource::Beside);
-    let kept = StoreSettings {
-        folder,
-        backups,
-        database: None,
-        master_key,
-        previous_key: None,
-        keep,
-        audio,
-        trail,
-        site: None,
-    };
-    Store::start(&kept, &Metrics::new()).expect("a store")
+    Store::start(&StoreSettings::within(root, Duration::MAX), &Metrics::new()).expect("a store")
 }
 
 async fn verified(wire: &Wire) -> Value {
