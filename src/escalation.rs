@@ -76,7 +76,8 @@ impl WaitingAlert {
         Self { call, call_ms, rule, route, tenant, severity, text, raised, since, steps, handled, escalated }
     }
 
-    fn name(&self) -> AlertName {
+    /// What it is known by.
+    pub(crate) fn name(&self) -> AlertName {
         (self.call.clone(), self.call_ms, self.rule.clone())
     }
 }

@@ -53,10 +53,8 @@ impl Embedded {
     /// # Errors
     /// When the store cannot be read or written.
     pub(super) fn forget_alerts(&self, is_theirs: impl Fn(&WaitingAlert) -> bool) -> Result<(), String> {
-        for alert in self.alerts()?.into_iter().filter(is_theirs) {
-            self.alerts.remove(self.alert_key(&(alert.call, alert.call_ms, alert.rule))?)?;
-        }
-        Ok(())
+        let theirs = self.alerts()?.into_iter().filter(is_theirs);
+        self.keep_alerts(&theirs.map(|alert| (alert.name(), None)).collect::<Vec<_>>())
     }
 
     fn alert_key(&self, name: &AlertName) -> Result<[u8; 16], String> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Embedded, Order, Place, facts_context, forget};
+use crate::escalation::WaitingAlert;
 use crate::report::CallFacts;
 use crate::store::site::{Door, Site};
 use crate::web::Moment;
@@ -33,8 +34,7 @@ impl Embedded {
             self.marks.insert(&mark, [])?;
         }
         let own = self.alerts()?;
-        let names = own.iter().map(|alert| (alert.call.clone(), alert.call_ms, alert.rule.clone()));
-        let names: Vec<_> = names.collect();
+        let names: Vec<_> = own.iter().map(WaitingAlert::name).collect();
         let all: Vec<_> = names.iter().cloned().zip(own.into_iter().map(Some)).collect();
         site.keep_alerts(&all)?;
         self.keep_alerts(&names.into_iter().map(|name| (name, None)).collect::<Vec<_>>())?;

@@ -53,7 +53,7 @@ impl Nodes {
     }
 
     fn try_open(&self, node: &str, settings: &StoreSettings) -> Result<Embedded, String> {
-        let folder = self.root.path().join(node);
+        let folder = self.settings(node).folder;
         std::fs::create_dir_all(&folder).expect("a folder");
         let master = MasterKey::read(&self.root.path().join("master.key")).expect("a key");
         let keys = Arc::new(KeyRing::open(&folder.join("keys.json"), &master).expect("keys"));
