@@ -10,7 +10,7 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use media::LegId;
 use tokio::sync::broadcast;
@@ -18,6 +18,7 @@ use tokio::sync::broadcast;
 use self::blank::blanked;
 use super::transport::SipTransport;
 use crate::settings::SipSettings;
+use crate::shell::clock::since_1970;
 
 /// Messages that whoever follows may be behind; the oldest are missing beyond it.
 pub const MESSAGES_BEHIND_MAX: usize = 1_024;
@@ -48,7 +49,7 @@ pub struct Message {
 /// Follows messages.
 pub struct Trace {
     settings: SipSettings,
-    /// Octets of messages of running calls that are kept; those of the dialog that began first go beyond it.
+    /// Octets of messages of running calls that are kept; those of the dialog whose messages are kept longest go beyond it.
     history_max: usize,
     followers: broadcast::Sender<Arc<Message>>,
     state: Mutex<State>,
@@ -57,10 +58,12 @@ pub struct Trace {
 #[derive(Default)]
 struct State {
     dialogs: BTreeMap<String, Dialog>,
-    /// Call-IDs of dialogs, oldest first; some may be gone.
-    order: VecDeque<String>,
+    /// Call-IDs of dialogs, oldest first.
+    order: BTreeMap<u64, String>,
     /// Those of dialogs with messages, likewise.
-    with_messages: VecDeque<String>,
+    with_messages: BTreeMap<u64, String>,
+    /// The last number given in either.
+    last: u64,
     /// Call-IDs of dialogs that are looked at again then, soonest first.
     lingering: VecDeque<(Instant, String)>,
     legs: BTreeMap<LegId, Names>,
@@ -82,6 +85,9 @@ struct Dialog {
     call: Option<String>,
     is_over: bool,
     messages: Vec<Arc<Message>>,
+    /// Its numbers in [`State::order`] and [`State::with_messages`].
+    began: u64,
+    kept: u64,
 }
 
 impl Trace {
@@ -158,8 +164,9 @@ impl Trace {
 
     fn take(&self, transport: SipTransport, (from, to): (SocketAddr, SocketAddr), is_inbound: bool, octets: &[u8]) {
         let Some(call_id) = blank::call_id(octets) else { return };
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut state = self.state();
+        // Under the lock: whoever follows takes them to be in order.
+        let at = since_1970();
         state.forget_lingering();
         if !state.dialogs.contains_key(call_id) {
             if !octets.starts_with(b"INVITE ") {
@@ -197,22 +204,26 @@ impl State {
     /// The dialog of a Call-ID, a new one if need be.
     fn dialog(&mut self, call_id: &str) -> &mut Dialog {
         if !self.dialogs.contains_key(call_id) {
-            self.order.push_back(call_id.to_owned());
             while self.dialogs.len() >= DIALOGS_MAX && self.forget_oldest() {}
+            self.last += 1;
+            self.order.insert(self.last, call_id.to_owned());
         }
-        self.dialogs.entry(call_id.to_owned()).or_default()
+        let began = self.last;
+        self.dialogs.entry(call_id.to_owned()).or_insert_with(|| Dialog { began, ..Dialog::default() })
     }
 
     fn keep(&mut self, message: &Arc<Message>, history_max: usize) {
         if let Some(dialog) = self.dialogs.get_mut(&message.call_id).filter(|_| history_max > 0) {
             if dialog.messages.is_empty() {
-                self.with_messages.push_back(message.call_id.clone());
+                self.last += 1;
+                dialog.kept = self.last;
+                self.with_messages.insert(self.last, message.call_id.clone());
             }
             dialog.messages.push(Arc::clone(message));
             self.octets += message.octets.len();
         }
         while self.octets > history_max
-            && let Some(oldest) = self.with_messages.pop_front()
+            && let Some((_, oldest)) = self.with_messages.pop_first()
         {
             // The dialog stays: what it says from now on is its call's all the same.
             self.forget_messages(&oldest);
@@ -230,30 +241,25 @@ impl State {
                 self.forget(&call_id);
             }
         }
-        // What is gone already stands in front of what is not, as a rule: dialogs go about as they came.
-        while self.order.front().is_some_and(|call_id| !self.dialogs.contains_key(call_id)) {
-            self.order.pop_front();
-        }
-        let has_none = |call_id: &String| self.dialogs.get(call_id).is_none_or(|dialog| dialog.messages.is_empty());
-        while self.with_messages.front().is_some_and(has_none) {
-            self.with_messages.pop_front();
-        }
     }
 
     /// Forgets the dialog that began first; false when there is none.
     fn forget_oldest(&mut self) -> bool {
-        let Some(call_id) = self.order.pop_front() else { return false };
+        let Some((_, call_id)) = self.order.pop_first() else { return false };
         self.forget(&call_id);
         true
     }
 
     fn forget(&mut self, call_id: &str) {
         self.forget_messages(call_id);
-        self.dialogs.remove(call_id);
+        if let Some(dialog) = self.dialogs.remove(call_id) {
+            self.order.remove(&dialog.began);
+        }
     }
 
     fn forget_messages(&mut self, call_id: &str) {
         if let Some(dialog) = self.dialogs.get_mut(call_id) {
+            self.with_messages.remove(&dialog.kept);
             let messages = std::mem::take(&mut dialog.messages);
             self.octets -= messages.iter().map(|message| message.octets.len()).sum::<usize>();
         }
