@@ -125,7 +125,8 @@ impl CaptureFile {
     }
 }
 
-fn wide(address: IpAddr) -> [u8; 16] {
+/// An address as one of IPv6.
+pub(crate) fn wide(address: IpAddr) -> [u8; 16] {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
         IpAddr::V6(address) => address.octets(),

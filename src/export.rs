@@ -8,6 +8,7 @@ mod rows;
 
 use std::borrow::Cow;
 
+use crate::report::uncomputed;
 use crate::web::{CallRecord, Moment};
 
 use self::parquet::Groups;
@@ -195,8 +196,7 @@ impl Cell<'_> {
     fn written(&self) -> String {
         match self {
             Cell::Nothing => String::new(),
-            Cell::Text(text) if text.starts_with(['=', '+', '-', '@']) => format!("'{text}"),
-            Cell::Text(text) => text.as_ref().to_owned(),
+            Cell::Text(text) => uncomputed(text),
             Cell::Whole(number) => number.to_string(),
             Cell::Real(number) => serde_json::Value::from(*number).to_string(),
             Cell::Flag(so) => so.to_string(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::capture::wide;
 use crate::notice::LegReport;
 
 /// The longest payload: what a packet's length of 16 bits has room for beside the other chunks.
@@ -140,13 +141,6 @@ fn chunk(packet: &mut Vec<u8>, number: u16, octets: &[u8]) {
 
 fn text(text: &str) -> &[u8] {
     &text.as_bytes()[..text.len().min(TEXT_MAX)]
-}
-
-fn wide(address: IpAddr) -> [u8; 16] {
-    match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
-        IpAddr::V6(address) => address.octets(),
-    }
 }
 
 const CHUNK_HEADER: usize = 6;

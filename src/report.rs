@@ -30,6 +30,7 @@ pub use insight::{Completeness, Minutes, Scores, Warnings};
 pub use page::{mail_page, subject};
 pub use period::Period;
 pub use spread::Spread;
+pub(crate) use table::uncomputed;
 pub use typeface::Typeface;
 pub use words::Language;
 

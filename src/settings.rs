@@ -506,6 +506,13 @@ pub(crate) fn is_this_machine(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// The host that an address leads to without TLS, other than this machine.
+pub(crate) fn exposed_host(url: &str) -> Option<String> {
+    let url = reqwest::Url::parse(url).ok().filter(|url| url.scheme() == "http")?;
+    let host = url.host_str()?.trim_matches(['[', ']']);
+    (!is_this_machine(host)).then(|| host.to_owned())
+}
+
 /// Whether a text is `sip:`, a user of letters, digits and `+-_.*#`, `@`, and a host with or without a port: nothing
 /// that could mean another host to whoever calls it than to whoever reads it.
 pub fn is_plain_sip(uri: &str) -> bool {

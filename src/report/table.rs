@@ -118,9 +118,13 @@ fn numbers(figures: &Figures) -> Vec<(String, u64)> {
     counts.into_iter().chain(outcomes).map(|(name, count)| (name.to_owned(), count)).chain(points).collect()
 }
 
+/// A text as no spreadsheet would compute it.
+pub(crate) fn uncomputed(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text.to_owned() }
+}
+
 /// A field, quoted where it has to be; one that a spreadsheet would compute is made text.
 fn quoted(field: &str) -> String {
-    let computes = field.starts_with(['=', '+', '-', '@']);
-    let field = if computes { format!("'{field}") } else { field.to_owned() };
+    let field = uncomputed(field);
     if field.contains([',', '"', '\r', '\n']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::settings::{Settings, SourcePlace};
+use crate::settings::{Settings, SourcePlace, exposed_host};
 use crate::shell::sip::SipTransport;
 
 /// One line for each way that is open to whoever is on it.
@@ -10,21 +10,15 @@ pub(super) fn unprotected(settings: &Settings, bound: &[(SipTransport, SocketAdd
     let signalling = bound.iter().filter(|(transport, address)| !transport.is_secure() && !address.ip().is_loopback());
     let signalling = signalling
         .map(|(transport, address)| format!("calls are taken at {address} over {}, without TLS", transport.name()));
-    let told = settings.crms.iter().filter(|(_, crm)| is_plain(&crm.url));
+    let told = settings.crms.iter().filter(|(_, crm)| exposed_host(&crm.url).is_some());
     let told = told.map(|(name, _)| format!("what is told crm.{name} goes there without TLS"));
     let pulled = settings.sources.iter().filter_map(|(name, source)| match &source.place {
-        SourcePlace::Http { url, .. } if is_plain(url) => Some(format!("what sources.{name} knows comes without TLS")),
+        SourcePlace::Http { url, .. } if exposed_host(url).is_some() => {
+            Some(format!("what sources.{name} knows comes without TLS"))
+        }
         _ => None,
     });
     signalling.chain(told).chain(pulled).collect()
-}
-
-/// Whether an address says so, and is not on this machine.
-fn is_plain(url: &str) -> bool {
-    let Some(rest) = url.strip_prefix("http://") else { return false };
-    let host = rest.split(['/', '?']).next().unwrap_or_default();
-    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-    !matches!(host, "localhost" | "[::1]") && !host.starts_with("127.")
 }
 
 #[cfg(test)]
@@ -41,7 +35,7 @@ mod tests {
             ("http://[::1]:9000", false),
             ("http://localhost", false),
         ] {
-            assert_eq!(is_plain(url), expected, "{url}");
+            assert_eq!(exposed_host(url).is_some(), expected, "{url}");
         }
     }
 

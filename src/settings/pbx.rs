@@ -9,7 +9,7 @@ use routing::Route;
 use routing::section::{Section, name, text, whole};
 use toml::Value;
 
-use super::is_this_machine;
+use super::exposed_host;
 use super::read::{SOCKET, count, path, socket, span, variable};
 use crate::pbx::{Dialplan, Place, Secret};
 
@@ -96,11 +96,7 @@ impl PbxSettings {
         match &self.kind {
             PbxKind::Ami { address, tls: None, .. } | PbxKind::Esl { address, .. } => outside(address),
             PbxKind::Ami { .. } => None,
-            PbxKind::Ari { url, .. } | PbxKind::Webhook { url, .. } => {
-                let url = reqwest::Url::parse(url).ok().filter(|url| url.scheme() == "http")?;
-                let host = url.host_str()?.trim_matches(['[', ']']);
-                (!is_this_machine(host)).then(|| host.to_owned())
-            }
+            PbxKind::Ari { url, .. } | PbxKind::Webhook { url, .. } => exposed_host(url),
         }
     }
 

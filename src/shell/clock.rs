@@ -4,6 +4,11 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// The time of day, since 1970; nothing when it is set before that.
+pub fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
 /// Counts from the moment it was made; copies count from the same moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
@@ -19,7 +24,7 @@ impl Clock {
     /// What the time of day was at the start, since 1970, as it appears now: the kernel's stamps are times of day, and
     /// that may be set while we run.
     pub fn began(&self) -> Duration {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(self.now())
+        since_1970().saturating_sub(self.now())
     }
 
     /// Time since start; never runs backwards.

@@ -6,13 +6,14 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+use super::clock::since_1970;
 use super::sip::SipTransport;
 use super::sip::trace::{Message, Trace};
 use crate::hep::{Agent, Content, Told, quality_of};
@@ -80,7 +81,7 @@ impl Hep {
 
     /// A leg of a call is over.
     pub fn leg_ended(&self, call: &str, leg: &LegReport) {
-        let report = Report { at: now(), call: call.to_owned(), leg: leg.clone() };
+        let report = Report { at: since_1970(), call: call.to_owned(), leg: leg.clone() };
         if self.reports.try_send(report).is_err() {
             self.metrics.count_hep("dropped", 1);
         }
@@ -175,10 +176,6 @@ impl Teller {
             warn!(%error, collector = %self.options.collector, "the collector is told nothing");
         }
     }
-}
-
-fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]

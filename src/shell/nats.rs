@@ -122,13 +122,14 @@ async fn options(settings: &BusSettings, node: &NodeSettings, metrics: &Metrics)
         let metrics = metrics.clone();
         async move {
             match change {
-                Change::Connected => metrics.set_bus_up(true),
-                Change::Disconnected => metrics.set_bus_up(false),
-                _ => {}
-            }
-            match change {
-                Change::Connected => info!("the bus is up"),
-                Change::Disconnected => warn!("the bus is down: what happens meanwhile is not told there"),
+                Change::Connected => {
+                    metrics.set_bus_up(true);
+                    info!("the bus is up");
+                }
+                Change::Disconnected => {
+                    metrics.set_bus_up(false);
+                    warn!("the bus is down: what happens meanwhile is not told there");
+                }
                 Change::ClientError(_) | Change::ServerError(_) | Change::SlowConsumer(_) => warn!(%change, "the bus"),
                 _ => {}
             }
@@ -288,7 +289,7 @@ impl Courier {
             return self.metrics.count_bus_events("dropped", 1);
         }
         let (subject, headers) = (wire::subject(&self.node.name, event.kind), self.headers(&event));
-        let payload = event.json.as_str().to_owned().into();
+        let payload = event.json.clone().into();
         match timeout(TAKE_WITHIN, self.context.publish_with_headers(subject, headers, payload)).await {
             Ok(Ok(confirming)) => drop(self.unconfirmed.spawn(confirm(confirming))),
             Ok(Err(_)) | Err(_) => self.metrics.count_bus_events("dropped", 1),

@@ -143,8 +143,7 @@ impl Writer {
     async fn serve(mut self, app: App, who: String, mut running: Capture, bounds: Bounds) {
         let ended = self.write(&app, &mut running, &bounds).await;
         let dropped = running.dropped() + self.missed;
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        self.file.finish(now, dropped);
+        self.file.finish(crate::shell::clock::since_1970(), dropped);
         // Whoever has gone does not miss it.
         let _ = self.send().await;
         let what = json!({ "because": ended, "packets": self.file.packets(), "bytes": self.file.octets(),

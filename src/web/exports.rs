@@ -6,7 +6,6 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use clap::ValueEnum;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::IntoParams;
@@ -17,6 +16,7 @@ use super::orders::bad;
 use super::people::{audit, kept};
 use super::problem::Problem;
 use super::query::asked;
+use super::reports::one_of;
 use super::routes::App;
 use super::signing::Who;
 use crate::export::{ExportFormat, ExportTable};
@@ -46,9 +46,7 @@ pub(super) async fn of_table(
     let names = ExportTable::ALL.map(ExportTable::name).join(", ");
     let unknown = || Problem::new(StatusCode::NOT_FOUND, format!("expected a table of {names}, found {table:?}"));
     let table = ExportTable::ALL.into_iter().find(|known| known.name() == table).ok_or_else(unknown)?;
-    let format = format.as_deref().unwrap_or("parquet");
-    let format = ExportFormat::from_str(format, false)
-        .map_err(|_| bad(format!("format: expected parquet, csv, json, found {format:?}")))?;
+    let format = one_of("format", format.as_deref(), ExportFormat::Parquet).map_err(bad)?;
     let store = kept(&app)?;
     // First: what leaves is on record, whatever becomes of it.
     audit(store, &who, "exported", json!({ "table": table.name(), "from": from, "before": before })).await?;

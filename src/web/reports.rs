@@ -64,7 +64,7 @@ pub(super) async fn of_date(
 }
 
 /// A value by its name; what it is when nothing is said.
-fn one_of<T: ValueEnum>(key: &str, name: Option<&str>, default: T) -> Result<T, String> {
+pub(super) fn one_of<T: ValueEnum>(key: &str, name: Option<&str>, default: T) -> Result<T, String> {
     let Some(name) = name else { return Ok(default) };
     T::from_str(name, false).map_err(|_| {
         let named = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);

@@ -3,7 +3,7 @@
 //! Only the grammar and our own word are here, what is done about that of others is in `restraint`.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use rsipstack::sip::{Header as SipHeader, Request, Response, SipMessage};
 use rsipstack::transaction::endpoint::MessageInspector;
@@ -13,6 +13,7 @@ use super::guard::Guard;
 use super::restraint::ASKED_FOR_MAX;
 use super::uri;
 use crate::quoted::parts;
+use crate::shell::clock::since_1970;
 
 /// What our requests say in Via: that we obey the loss-based scheme (RFC 7339 §4).
 pub(super) const OFFER: &str = ";oc;oc-algo=\"loss\"";
@@ -192,10 +193,6 @@ impl MessageInspector for Teller {
     fn after_received(&self, message: SipMessage, _: Option<&SipAddr>) -> SipMessage {
         message
     }
-}
-
-fn since_1970() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -102,10 +102,7 @@ impl Leg {
             }
             (Stage::Answering(Answering::Answered { bye }), ServerNews::Acknowledged(sdp)) => {
                 let bye = bye.take();
-                // Before anybody hears of it, as with an answer to us.
-                self.shared.legs.take_place(self.id, self.dialog.place());
-                self.tell(SipEvent::Confirmed { leg: self.id, sdp }).await;
-                self.come_up().await?;
+                self.come_up(SipEvent::Confirmed { leg: self.id, sdp }).await?;
                 match bye {
                     Some(reason) => self.hang_up(reason),
                     None => ControlFlow::Continue(()),

@@ -397,10 +397,12 @@ impl Leg {
         }
     }
 
-    /// The dialog is up: requests that came too early are served now.
-    pub(super) async fn come_up(&mut self) -> Flow {
+    /// The dialog is up, which `news` tells: requests that came too early are served now.
+    pub(super) async fn come_up(&mut self, news: SipEvent) -> Flow {
         self.stage = Stage::Up;
+        // Before anybody hears of it: whoever does may have a third one take this dialog over.
         self.shared.legs.take_place(self.id, self.dialog.place());
+        self.tell(news).await;
         for transaction in std::mem::take(&mut self.parked) {
             self.handle_request(Box::new(transaction)).await?;
         }

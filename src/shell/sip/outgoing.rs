@@ -359,10 +359,7 @@ impl Leg {
             return self.fail(487, "cancelled, the answer crossed".to_owned());
         }
         let sdp = message::sdp(&response.headers, &response.body);
-        // Before anybody hears of it: whoever does may have a third one take this dialog over.
-        self.shared.legs.take_place(self.id, self.dialog.place());
-        self.tell(SipEvent::Answered { leg: self.id, sdp, session: session::terms(response) }).await;
-        self.come_up().await
+        self.come_up(SipEvent::Answered { leg: self.id, sdp, session: session::terms(response) }).await
     }
 
     /// The requests of the dialog stay on the connection of its INVITE when they go to the same machine anyway: far
