@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The emotion model's file is replaced by garbage while calls are up, the configuration is read again, and later a server
-starts with it. Skipped aloud where there is no ONNX Runtime (`scripts/fetch-onnxruntime`)."""
+starts with it. Skipped aloud where there is no model; without ONNX Runtime (`scripts/fetch-onnxruntime`) the model is down before, too."""
 
 import os
 import shutil

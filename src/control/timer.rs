@@ -12,7 +12,7 @@ use super::leg::header;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Timer {
     interval_s: u32,
-    /// The shortest interval that the far end agrees to, as far as it has said so: Min-SE of our requests.
+    /// The shortest interval that the far end agrees to, as far as a 422 of it has said so: Min-SE of our requests.
     least_s: u32,
     by_us: bool,
     refreshed: Duration,

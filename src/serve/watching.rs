@@ -17,7 +17,7 @@ use crate::shell::media::{CaptureRing, MediaHandle};
 use crate::shell::sip::leg_of;
 use crate::shell::sip::trace::Trace;
 
-/// Captured packets that may wait: half a second of both directions of both legs of as many calls as are captured at a time.
+/// Captured packets that may wait: two and a half seconds of both directions of both legs of as many calls as are captured at a time.
 const CAPTURED_MAX: usize = 2_048;
 
 /// Who looks on.

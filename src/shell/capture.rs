@@ -23,7 +23,7 @@ use crate::settings::CaptureSettings;
 pub const CAPTURES_MAX: usize = 4;
 /// Packets that may wait for one reader: five seconds of both directions of both legs.
 const PACKETS_MAX: usize = 1_024;
-/// How often the ring is emptied. It holds ten times as much as four captures fill in that time.
+/// How often the ring is emptied. It holds a hundred times as much as four captures fill in that time.
 const ROUND: Duration = Duration::from_millis(20);
 
 /// Why no capture begins.

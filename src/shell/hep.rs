@@ -131,14 +131,14 @@ impl Teller {
 
     /// Tells of messages whose call is known by now, and of those that have waited long enough.
     fn look(&mut self, now: Instant) {
-        let is_known = |message: &Message| self.options.trace.call_of(&message.call_id).is_ok();
-        let (known, unknown): (VecDeque<_>, VecDeque<_>) =
-            self.waiting.drain(..).partition(|(until, message)| *until <= now || is_known(message));
-        self.waiting = known;
-        while !self.waiting.is_empty() {
-            self.tell_oldest();
+        for (until, message) in std::mem::take(&mut self.waiting) {
+            match self.options.trace.call_of(&message.call_id) {
+                Ok(call) => self.tell_message(&message, &call),
+                // A call that came to nothing is known by its Call-ID alone.
+                Err(_) if until <= now => self.tell_message(&message, &message.call_id),
+                Err(_) => self.waiting.push_back((until, message)),
+            }
         }
-        self.waiting = unknown;
     }
 
     fn tell_oldest(&mut self) {

@@ -20,7 +20,7 @@ use tracing::{info, warn};
 
 use super::sip::client_by;
 use crate::metrics::Metrics;
-use crate::peers::{Done, HERE_EVERY, Here, Peers, Restored, Step};
+use crate::peers::{Done, HERE_EVERY, Here, Message, Peers, Restored, Step};
 use crate::settings::{BusSettings, NodeSettings};
 use crate::web::{Bus, Delivery, Event, Moment, Subscription};
 
@@ -231,6 +231,7 @@ impl Courier {
     async fn look(&mut self) {
         let steps = self.peers.tick(self.begun.elapsed());
         self.carry_out(steps).await;
+        self.bus.set_addresses(self.peers.addresses());
         self.metrics.set_nodes_heard(self.peers.count());
         if !self.is_up() {
             self.stream.is_there = false;
@@ -317,8 +318,12 @@ impl Courier {
             wire::Told::Ask if node == self.node.name => self.tell_all().await,
             wire::Told::Ask => {}
             wire::Told::By(told) => {
+                let is_here = matches!(told, Message::Here(_));
                 let steps = self.peers.hear(self.begun.elapsed(), node, told);
                 self.carry_out(steps).await;
+                if is_here {
+                    self.bus.set_addresses(self.peers.addresses());
+                }
             }
         }
     }
@@ -338,7 +343,7 @@ impl Courier {
             match step {
                 Step::Ask(node) => {
                     self.metrics.count_bus_restore();
-                    self.send(wire::ask(&node), &self.node.name.clone()).await;
+                    self.send(wire::ask(&node), &self.node.name).await;
                 }
                 Step::Take(node, event) => {
                     self.bus.publish_from(&node, &event.notice, event.time);
@@ -347,7 +352,6 @@ impl Courier {
                 Step::End(node, up) => self.bus.end_from(&node, &up, Moment::now()),
             }
         }
-        self.bus.set_addresses(self.peers.addresses());
     }
 
     /// Sends what is for nodes alone; what cannot be sent is asked for again.

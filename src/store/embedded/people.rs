@@ -186,12 +186,11 @@ impl Embedded {
     /// When the store cannot be read.
     pub fn holds(&self, after: &str, limit: usize) -> Result<Vec<Hold>, String> {
         let mut holds = Vec::new();
-        for person in self.holds.keys(&[], None) {
+        // The next key that there can be.
+        let from = person_in_digits(after).map_or_else(Vec::new, |after| [&after[..], &[0]].concat());
+        for person in self.holds.keys(&from, None) {
             let person = person?;
-            let name = hexadecimal(&person);
-            if name.as_str() > after {
-                holds.extend(self.hold_on(&person)?.map(|held| Hold { person: name, held }));
-            }
+            holds.extend(self.hold_on(&person)?.map(|held| Hold { person: hexadecimal(&person), held }));
             if holds.len() >= limit {
                 break;
             }
