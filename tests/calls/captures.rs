@@ -51,6 +51,8 @@ impl Capturing {
     /// Begins to capture a call, for at most a minute.
     pub fn begin(stage: &Stage, name: &str, call: &str) -> Capturing {
         let file = folder(name).join("call.pcapng");
+        // One of an earlier run would be taken for this one's beginning.
+        let _ = std::fs::remove_file(&file);
         let child = Command::new(PROGRAM)
             .args(["capture", call, "--reason", "ticket 4711", "--out"])
             .arg(&file)
