@@ -24,6 +24,7 @@ mod events;
 mod exports;
 mod facts;
 mod forks;
+mod forward;
 mod health;
 mod interactions;
 mod keys;
@@ -84,6 +85,7 @@ use crate::shell::escalate::Escalating;
 use crate::shell::fork::ForkSide;
 use crate::shell::inherited;
 use crate::shell::listen::Bench;
+use crate::shell::nats::Carrier;
 use crate::shell::recordings::Recordings;
 use crate::shell::reels::Reels;
 use crate::sources::Customers;
@@ -174,6 +176,8 @@ pub struct Inside {
     pub reels: Option<Reels>,
     /// What systems outside are told, where any are.
     pub outbox: Option<Outbox>,
+    /// What carries requests from node to node, where there is a bus.
+    pub carrier: Option<Carrier>,
 }
 
 /// Why the API cannot be offered.
@@ -296,7 +300,11 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         tokio::spawn(server::reload(Arc::clone(tls), closing.clone()));
     }
     tokio::spawn(wall::tell(Arc::clone(&app.bus), closing.clone()));
-    let task = tokio::spawn(server::run((listener, tls), routes::router(app), closing.clone()));
+    let router = routes::router(app.clone());
+    if let Some(carrier) = app.carrier.clone() {
+        tokio::spawn(forward::answer_others(carrier, app, router.clone(), closing.clone()));
+    }
+    let task = tokio::spawn(server::run((listener, tls), router, closing.clone()));
     Ok(WebHandle { addr, closing, accounts, in_force, signed, task })
 }
 

@@ -23,6 +23,13 @@ pub const BUS_RESTORES: Metric = counter(
     "Times that another node was asked for all its calls: it is new, or something of it was missed.",
 );
 
+/// Requests from node to node.
+pub const ORDERS_CARRIED: Metric = counter(
+    "calmline_orders_carried_total",
+    &["direction", "outcome"],
+    "Requests about calls of other nodes, out to them and in from them: answered, refused, late, failed, unsent.",
+);
+
 impl Metrics {
     /// Which node this is.
     pub fn set_node(&self, node: &str) {
@@ -42,6 +49,11 @@ impl Metrics {
     /// What became of events for the bus: `published`, `failed` or `dropped`.
     pub fn count_bus_events(&self, outcome: &str, events: u64) {
         self.count(&BUS_EVENTS, &[outcome], events);
+    }
+
+    /// A request was carried `out` to another node, or `in` from one.
+    pub fn count_order_carried(&self, direction: &str, outcome: &str) {
+        self.count(&ORDERS_CARRIED, &[direction, outcome], 1);
     }
 
     /// Another node was asked for all its calls.

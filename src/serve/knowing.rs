@@ -15,7 +15,7 @@ use crate::notice::{Notice, What};
 use crate::settings::{Settings, load_knowledge};
 use crate::shell::advise::{Advisor, SharedShelf};
 use crate::shell::escalate::Escalating;
-use crate::shell::nats::Link;
+use crate::shell::nats::{Carrier, Link};
 use crate::shell::recordings::{InForce, Recordings};
 use crate::shell::sources::Pulling;
 use crate::shell::told::Told;
@@ -39,7 +39,7 @@ pub(super) struct Knowing {
 }
 
 /// What the API shows of it.
-pub(super) type Known = (SharedShelf, Customers, Recordings, Escalating);
+pub(super) type Known = (SharedShelf, Customers, Recordings, Escalating, Option<Carrier>);
 
 impl Knowing {
     /// Reads what is known, has answers suggested from it, and begins to pull business data.
@@ -70,7 +70,8 @@ impl Knowing {
             None => None,
         };
         let link = link.transpose().map_err(|why| Failure::of("starting the bus", why))?;
-        let known = (shelf, customers.clone(), recordings.clone(), escalating.clone());
+        let carrier = link.as_ref().map(Link::carrier);
+        let known = (shelf, customers.clone(), recordings.clone(), escalating.clone(), carrier);
         Ok((Knowing { advisor, customers, recordings, escalating, told, telling, link, _pulling }, known))
     }
 

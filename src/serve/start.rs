@@ -506,7 +506,7 @@ async fn offer_api(
     reloads: mpsc::Sender<ReloadAsked>,
     (
         forks,
-        ((copies, captures), reels, bench, (shelf, customers, recordings, escalating)),
+        ((copies, captures), reels, bench, (shelf, customers, recordings, escalating, carrier)),
         readiness,
         (metrics, log),
         (store, outbox),
@@ -537,6 +537,7 @@ async fn offer_api(
         store,
         reels,
         outbox,
+        carrier,
     };
     let web = web::serve(options, inside).await.map_err(|error| Failure::Failed(error.to_string()))?;
     info!(address = %web.addr, "API");

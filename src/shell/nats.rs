@@ -3,6 +3,7 @@
 //! No call waits for it: events wait in the queue of whoever watches, which loses the oldest; what happens while there is no
 //! connection is dropped, and counted. Other nodes notice that something is missing, and ask for all that is up.
 
+mod carry;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::metrics::Metrics;
 use crate::peers::{Done, HERE_EVERY, Here, Message, Peers, Restored, Step};
 use crate::settings::{BusSettings, NodeSettings};
 use crate::web::{Bus, Delivery, Event, Moment, Subscription};
+pub use carry::{ANSWER_WITHIN, Carried, Carrier, NoAnswer};
 
 /// Events that the stream has not confirmed yet.
 const UNCONFIRMED_MAX: usize = 256;
@@ -48,6 +50,7 @@ const STREAM_AGAIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Link {
     task: Option<JoinHandle<()>>,
+    carrier: Carrier,
     closing: CancellationToken,
 }
 
@@ -70,6 +73,7 @@ impl Link {
         let client = options.connect(&settings.url).await.map_err(|error| format!("bus.url: {error}"))?;
         let mut context = jetstream::new(client.clone());
         context.set_timeout(CONFIRM_WITHIN);
+        let carrier = Carrier::new(client.clone(), &node.name);
         let courier = Courier {
             // From now on: nothing that happens before there is a connection waits for it.
             watch: bus.subscribe(None),
@@ -86,7 +90,12 @@ impl Link {
             metrics,
         };
         let task = tokio::spawn(courier.run(closing.clone()));
-        Ok(Link { task: Some(task), closing })
+        Ok(Link { task: Some(task), carrier, closing })
+    }
+
+    /// What carries requests from node to node.
+    pub fn carrier(&self) -> Carrier {
+        self.carrier.clone()
     }
 
     /// Ends it once what was told last is on its way, or after `CLOSE_WITHIN`.

@@ -4,6 +4,7 @@
 //! All else of a store is one node's, which alone writes to it. What is here is written by all, a row by one statement, so that no
 //! two can be in each other's way; it is sealed by a secret of the site, which every node's master key opens.
 
+mod between;
 mod door;
 
 use std::time::Duration;
@@ -79,6 +80,9 @@ impl Site {
         let sealing = secret.expand(&sealing, &AES_256_GCM).expect("32 octets are within the limit");
         let naming = [&b"naming, version 1"[..]];
         let naming = secret.expand(&naming, hmac::HMAC_SHA256).expect("32 octets are within the limit");
+        let between = [&b"between nodes, version 1"[..]];
+        let between = secret.expand(&between, &AES_256_GCM).expect("32 octets are within the limit");
+        door.note_between(LessSafeKey::new(UnboundKey::from(between)));
         let tree = |name| together.tree(name);
         Ok(Self {
             name: site.clone(),

@@ -144,6 +144,13 @@ impl Accounts {
         Ok(())
     }
 
+    /// Whether somebody of that name is known only because a provider has named them.
+    pub(super) fn is_guest(&self, name: &str) -> bool {
+        let state = self.state();
+        let is_kept = state.kept.as_ref().is_some_and(|kept| kept.contains_key(name));
+        !is_kept && !state.options.users.contains_key(name) && state.guests.contains_key(name)
+    }
+
     /// Those that are kept, once they have been read.
     pub(super) fn kept(&self) -> Option<BTreeMap<String, Account>> {
         self.state().kept.clone()

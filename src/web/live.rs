@@ -138,4 +138,9 @@ impl Live {
     pub(super) fn machine(&self, headers: &HeaderMap) -> Option<Who> {
         self.tenants.iter().find(|(gate, _)| gate.admits(headers)).map(|(_, who)| who.clone())
     }
+
+    /// The machine with a tenant's token that is called so.
+    pub(super) fn machine_named(&self, name: &str) -> Option<Who> {
+        self.tenants.iter().find(|(_, who)| who.name() == name).map(|(_, who)| who.clone())
+    }
 }

@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
@@ -23,6 +23,7 @@ use super::accounts::Accounts;
 use super::addresses::{closed, open};
 use super::elsewhere::{CALLS, call_of, elsewhere};
 use super::etag;
+use super::forward::{Vouched, forward};
 use super::libraries::Replacing;
 use super::limits::{Asker, Limits, Peer, address};
 use super::live::Live;
@@ -135,27 +136,19 @@ pub(super) fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Lets requests with the token pass, and those of people who may.
+/// Lets requests with the token pass, those of people who may, and those that another node has let in.
 async fn admit(State(app): State<App>, path: Option<MatchedPath>, mut request: Request, next: Next) -> Response {
-    if app.live.load().gate.admits(request.headers()) {
-        if let Err(refused) = app.count(Asker::Token) {
-            return *refused;
-        }
-        request.extensions_mut().insert(Who::Machine);
-        if let Some(elsewhere) = elsewhere(&app, &mut request).await {
-            return elsewhere.into_response();
-        }
-        return audited(&app, &Who::Machine, request, next).await;
-    }
-    let machine = app.live.load().machine(request.headers());
-    let Some(who) = machine.or_else(|| app.signed.person(&app, request.method(), request.headers())) else {
+    let vouched = request.extensions().get::<Vouched>().map(|Vouched(who)| who.clone());
+    let known = vouched.or_else(|| known(&app, request.method(), request.headers()));
+    let Some(who) = known else {
         if let Err(refused) = app.count_stranger(request.extensions().get(), request.headers()) {
             return *refused;
         }
         let detail = "send `Authorization: Bearer` with the API token, or sign in";
         return Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
     };
-    if let Err(refused) = app.count(Asker::Person(who.name())) {
+    let asker = if matches!(who, Who::Machine) { Asker::Token } else { Asker::Person(who.name()) };
+    if let Err(refused) = app.count(asker) {
         return *refused;
     }
     // An address that there is not is for nobody.
@@ -174,14 +167,28 @@ async fn admit(State(app): State<App>, path: Option<MatchedPath>, mut request: R
         // In pieces, as every answer to a person: a length would tell it from that about a call that there is not.
         return refused.map(|body| Body::from_stream(body.into_data_stream()));
     }
-    if let Some(elsewhere) = elsewhere(&app, &mut request).await {
-        return elsewhere.into_response();
+    if let Some(there) = elsewhere(&app, &mut request).await {
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+        let response = forward(&app, &who, there, request).await;
+        return recorded(&app, &who, (&method, &path), response).await;
     }
-    let Who::Person { ended, .. } = who.clone() else { return audited(&app, &who, request, next).await };
+    answer(&app, who, request, next).await
+}
+
+/// Whoever a request shows to be.
+fn known(app: &App, method: &Method, headers: &HeaderMap) -> Option<Who> {
+    let live = app.live.load();
+    let own = live.gate.admits(headers).then_some(Who::Machine);
+    own.or_else(|| live.machine(headers)).or_else(|| app.signed.person(app, method, headers))
+}
+
+/// Answers a request here.
+async fn answer(app: &App, who: Who, mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(who.clone());
+    let Who::Person { ended, .. } = who.clone() else { return audited(app, &who, request, next).await };
     // What goes on for long ends with the session: here what is a body, by itself what is a WebSocket.
     request.extensions_mut().insert(Ended(ended.clone()));
-    request.extensions_mut().insert(who.clone());
-    let response = audited(&app, &who, request, next).await;
+    let response = audited(app, &who, request, next).await;
     response.map(|body| Body::from_stream(body.into_data_stream().take_until(ended.cancelled_owned())))
 }
 

@@ -25,6 +25,8 @@ pub(in super::super) struct Door {
     keys: Arc<Mutex<Vec<LessSafeKey>>>,
     /// What hides names, once the site was entered.
     index: Arc<OnceLock<hmac::Key>>,
+    /// What seals messages between nodes, once the site was entered.
+    between: Arc<OnceLock<LessSafeKey>>,
 }
 
 impl std::fmt::Debug for Door {
@@ -40,7 +42,8 @@ impl Door {
         let masters = std::iter::once(&settings.master_key).chain(&settings.previous_key);
         let keys = masters.map(|source| key_of(source, &settings.folder).map(|master| sealing(&master)));
         let keys = keys.collect::<Result<Vec<_>, KeyError>>()?;
-        Ok(Self { settings: site.clone(), keys: Arc::new(Mutex::new(keys)), index: Arc::default() })
+        let keys = Arc::new(Mutex::new(keys));
+        Ok(Self { settings: site.clone(), keys, index: Arc::default(), between: Arc::default() })
     }
 
     /// What the nodes are together.
@@ -55,6 +58,15 @@ impl Door {
 
     pub(super) fn note_index(&self, index: hmac::Key) -> hmac::Key {
         self.index.get_or_init(|| index).clone()
+    }
+
+    /// What seals messages between nodes; nothing before the site was entered once.
+    pub(super) fn between(&self) -> Option<&LessSafeKey> {
+        self.between.get()
+    }
+
+    pub(super) fn note_between(&self, key: LessSafeKey) {
+        self.between.get_or_init(|| key);
     }
 
     /// Seals the secret by another master key from the next opening on.

@@ -1,0 +1,136 @@
+//! Requests from node to node over the bus, each with one answer or none; and the word that something of the site has changed.
+//!
+//! Knows nothing of what stands in them. Nothing is sent twice: a request that is lost has no answer in time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::client::{Request, RequestErrorKind};
+use async_nats::connection::State;
+use async_nats::{Client, Subject, Subscriber};
+use bytes::Bytes;
+use futures::StreamExt;
+
+use super::wire;
+
+/// How long another node has to answer.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(8);
+
+/// What carries requests to other nodes, and theirs here. Clones share the connection.
+#[derive(Debug, Clone)]
+pub struct Carrier {
+    client: Client,
+    node: Arc<str>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// There is no connection to the bus: nothing was sent.
+    Down,
+    /// Nobody listens for that node: nothing was done.
+    Nobody,
+    /// It does not answer in time: it may have done what was asked for.
+    Late,
+    /// It could not be sent.
+    Unsent,
+}
+
+/// A request of another node.
+#[derive(Debug)]
+pub struct Carried {
+    /// What it says.
+    pub payload: Bytes,
+    reply: Subject,
+}
+
+/// Requests of other nodes, as they come.
+#[derive(Debug)]
+pub struct Inbox(Subscriber);
+
+/// Words that something of the site has changed.
+#[derive(Debug)]
+pub struct Changes(Subscriber);
+
+impl Carrier {
+    pub(super) fn new(client: Client, node: &str) -> Self {
+        Self { client, node: node.into() }
+    }
+
+    /// Which node this is.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// Asks a node, and waits for its answer, [`ANSWER_WITHIN`] at most.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn ask(&self, node: &str, payload: Vec<u8>) -> Result<Bytes, NoAnswer> {
+        if self.client.connection_state() != State::Connected {
+            return Err(NoAnswer::Down);
+        }
+        let request = Request::new().payload(payload.into()).timeout(Some(ANSWER_WITHIN));
+        let answer = self.client.send_request(wire::order(node), request).await;
+        answer.map(|answer| answer.payload).map_err(|error| match error.kind() {
+            RequestErrorKind::TimedOut => NoAnswer::Late,
+            RequestErrorKind::NoResponders => NoAnswer::Nobody,
+            RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded | RequestErrorKind::Other => {
+                NoAnswer::Unsent
+            }
+        })
+    }
+
+    /// What other nodes ask of this one from now on.
+    ///
+    /// # Errors
+    /// When the connection is closed for good.
+    pub async fn inbox(&self) -> Result<Inbox, String> {
+        let heard = self.client.subscribe(wire::order(&self.node)).await;
+        heard.map(Inbox).map_err(|error| error.to_string())
+    }
+
+    /// Answers a request. One that has gone meanwhile is answered by nobody.
+    pub async fn answer(&self, carried: Carried, answer: Vec<u8>) {
+        if let Err(error) = self.client.publish(carried.reply, answer.into()).await {
+            tracing::warn!(%error, "a node that has asked gets no answer");
+        }
+    }
+
+    /// Tells other nodes that something of the site has changed: they look at once, and otherwise within seconds.
+    pub async fn tell_changed(&self) {
+        if self.client.connection_state() == State::Connected {
+            // Whoever does not hear of it looks by itself.
+            let _ = self.client.publish(wire::changed(&self.node), Bytes::new()).await;
+        }
+    }
+
+    /// When other nodes say that something has changed.
+    ///
+    /// # Errors
+    /// As [`Carrier::inbox`].
+    pub async fn changes(&self) -> Result<Changes, String> {
+        let heard = self.client.subscribe(wire::CHANGES).await;
+        heard.map(Changes).map_err(|error| error.to_string())
+    }
+}
+
+impl Inbox {
+    /// The next one; nothing once the connection is closed for good. Cancel safe.
+    pub async fn next(&mut self) -> Option<Carried> {
+        loop {
+            let message = self.0.next().await?;
+            // One that wants no answer is none of ours.
+            if let Some(reply) = message.reply {
+                return Some(Carried { payload: message.payload, reply });
+            }
+        }
+    }
+}
+
+impl Changes {
+    /// Waits for the next one; nothing once the connection is closed for good. Cancel safe.
+    pub async fn next(&mut self) -> Option<()> {
+        self.0.next().await.map(drop)
+    }
+}
