@@ -59,7 +59,9 @@ pub use reels::ReelKey;
 #[cfg(test)]
 pub(crate) use reels::keys_of_tests as reel_keys;
 use site::Door;
-pub use site::REPORTS_LEASE;
+#[cfg(test)]
+pub(crate) use site::tests::Nodes as NodesOfTests;
+pub use site::{REPORTS_LEASE, TakenOver};
 use tidying::Tidying;
 
 /// The longest that a decision waits for the disk. When it takes longer the call goes on, and that is counted.

@@ -294,7 +294,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     };
     tokio::spawn(signed.clone().sweep(Arc::clone(accounts.live()), closing.clone()));
     if let Some(store) = app.store.clone() {
-        tokio::spawn(Arc::clone(&accounts).read(store, closing.clone()));
+        tokio::spawn(Arc::clone(&accounts).read(app.clone(), store));
     }
     if let Some(tls) = &tls {
         tokio::spawn(server::reload(Arc::clone(tls), closing.clone()));

@@ -82,6 +82,8 @@ enum Ask {
     List { aside: Option<bool>, after: Option<u64>, limit: usize, answer: oneshot::Sender<Vec<Listed>> },
     Do { deed: Deed, id: u64, answer: oneshot::Sender<bool> },
     Forget(Vec<String>),
+    TakeOver(Vec<Parcel>),
+    LetGo,
     Settle(oneshot::Sender<()>),
 }
 
@@ -110,6 +112,7 @@ impl Outbox {
             bus,
             metrics: metrics.clone(),
             parcels: BTreeMap::new(),
+            unkept: BTreeSet::new(),
             // Above all that may wait from before, whether it can be read yet or not.
             next: Moment::now().0,
             is_loaded: false,
@@ -176,6 +179,16 @@ impl Outbox {
         }
     }
 
+    /// Goes on with what waited at a node that is gone, and is kept as this one's by now.
+    pub async fn take_over(&self, parcels: Vec<Parcel>) {
+        let _ = self.asks.send(Ask::TakeOver(parcels)).await;
+    }
+
+    /// Lets go of what another node has taken over.
+    pub async fn let_go(&self) {
+        let _ = self.asks.send(Ask::LetGo).await;
+    }
+
     /// Forgets what was to be told of calls that are erased.
     pub async fn forget(&self, calls: Vec<String>) {
         // The task ends with the program only.
@@ -190,6 +203,8 @@ struct Clerk {
     bus: Arc<Bus>,
     metrics: Metrics,
     parcels: BTreeMap<u64, Parcel>,
+    /// Those that could not be written down as they are.
+    unkept: BTreeSet<u64>,
     next: u64,
     /// Whether what waits from before is known.
     is_loaded: bool,
@@ -244,6 +259,10 @@ impl Clerk {
         if !waiting.is_empty() {
             info!(parcels = waiting.len(), "deliveries wait from before");
         }
+        self.take(waiting);
+    }
+
+    fn take(&mut self, waiting: Vec<Parcel>) {
         for parcel in waiting {
             let (state, error) = match self.receivers.contains_key(&parcel.crm) {
                 true => (parcel.state, parcel.error),
@@ -288,6 +307,8 @@ impl Clerk {
             }
             // It comes after all that was offered before.
             Ask::Settle(answer) => drop(answer.send(())),
+            Ask::TakeOver(parcels) => self.take(parcels),
+            Ask::LetGo => self.let_go().await,
             Ask::Forget(calls) => {
                 let about = |parcel: &&Parcel| calls.contains(&parcel.call);
                 let gone: Vec<u64> = self.parcels.values().filter(about).map(|parcel| parcel.id).collect();
@@ -438,20 +459,39 @@ impl Clerk {
         self.remove(&old).await;
     }
 
-    async fn keep(&self, ids: &[u64]) {
+    async fn keep(&mut self, ids: &[u64]) {
         let parcels: Vec<Parcel> = ids.iter().filter_map(|id| self.parcels.get(id).cloned()).collect();
-        if !parcels.is_empty()
-            && let Err(why) = self.store.keep_parcels(parcels).await
-        {
-            warn!(why, "a delivery is in memory only: it is lost when the program ends");
+        if parcels.is_empty() {
+            return;
         }
+        match self.store.keep_parcels(parcels).await {
+            Ok(()) => self.unkept.retain(|id| !ids.contains(id)),
+            Err(why) => {
+                self.unkept.extend(ids);
+                warn!(why, "a delivery is in memory only: it is lost when the program ends");
+            }
+        }
+    }
+
+    /// Forgets what was written down and is not this node's any more: another one has taken it over.
+    async fn let_go(&mut self) {
+        let kept = match self.store.parcels().await {
+            Ok(kept) => kept.into_iter().map(|parcel| parcel.id).collect::<BTreeSet<u64>>(),
+            Err(why) => return warn!(why, "whether other nodes have taken over deliveries is not known"),
+        };
+        self.parcels.retain(|id, _| kept.contains(id) || self.unkept.contains(id));
+        let unkept: Vec<u64> = self.unkept.iter().copied().collect();
+        self.keep(&unkept).await;
     }
 
     async fn remove(&mut self, ids: &[u64]) {
         if ids.is_empty() {
             return;
         }
-        ids.iter().for_each(|id| drop(self.parcels.remove(id)));
+        ids.iter().for_each(|id| {
+            self.parcels.remove(id);
+            self.unkept.remove(id);
+        });
         if let Err(why) = self.store.drop_parcels(ids.to_vec()).await {
             warn!(why, "a delivery that is done with is kept: it is made again when the program has ended");
         }

@@ -24,7 +24,7 @@ use crate::metrics::Metrics;
 use crate::peers::{Done, HERE_EVERY, Here, Message, Peers, Restored, Step};
 use crate::settings::{BusSettings, NodeSettings};
 use crate::web::{Bus, Delivery, Event, Moment, Subscription};
-pub use carry::{ANSWER_WITHIN, Carried, Carrier, NoAnswer};
+pub use carry::{ANSWER_WITHIN, Carried, Carrier, Changes, NoAnswer};
 
 /// Events that the stream has not confirmed yet.
 const UNCONFIRMED_MAX: usize = 256;
@@ -91,6 +91,11 @@ impl Link {
         };
         let task = tokio::spawn(courier.run(closing.clone()));
         Ok(Link { task: Some(task), carrier, closing })
+    }
+
+    /// Whether there is a connection.
+    pub fn is_up(&self) -> bool {
+        self.carrier.is_up()
     }
 
     /// What carries requests from node to node.
@@ -377,4 +382,4 @@ async fn confirm(confirming: PublishAckFuture) -> Result<(), String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

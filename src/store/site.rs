@@ -4,8 +4,10 @@
 //! All else of a store is one node's, which alone writes to it. What is here is written by all, a row by one statement, so that no
 //! two can be in each other's way; it is sealed by a secret of the site, which every node's master key opens.
 
+mod accounts;
 mod between;
 mod door;
+mod parcels;
 
 use std::time::Duration;
 
@@ -20,6 +22,7 @@ use super::Store;
 use super::embedded::Embedded;
 use super::keys::KeyError;
 use super::trees::{Batch, Order, Together, Tree, Trees};
+use crate::crm::Parcel;
 use crate::escalation::{AlertName, WaitingAlert};
 use crate::report::CallFacts;
 use crate::web::Moment;
@@ -41,6 +44,17 @@ const ALERTS_LEASE: &str = "alerts/";
 /// A call's place in the list of facts: when it started, then its name, which is its node's own.
 type Place = [u8; 24];
 
+/// What waited at a node that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenOver {
+    /// The node.
+    pub node: String,
+    /// Alerts that nobody has reacted to.
+    pub alerts: Vec<WaitingAlert>,
+    /// What systems outside are still to be told.
+    pub parcels: Vec<Parcel>,
+}
+
 /// One node's view of its site.
 pub(super) struct Site {
     together: Together,
@@ -51,7 +65,9 @@ pub(super) struct Site {
     own: [u8; 16],
     key: LessSafeKey,
     index: hmac::Key,
+    accounts: Tree,
     alerts: Tree,
+    parcels: Tree,
     facts: Tree,
     made: Tree,
     minutes: Tree,
@@ -90,7 +106,9 @@ impl Site {
             own: name_of(&["node", site, node]),
             key: LessSafeKey::new(UnboundKey::from(sealing)),
             index: door.note_index(hmac::Key::from(naming)),
+            accounts: tree("accounts"),
             alerts: tree("alerts"),
+            parcels: tree("parcels"),
             facts: tree("facts"),
             made: tree("made"),
             minutes: tree("minutes"),
@@ -152,11 +170,11 @@ impl Site {
         self.has_lease(&alerts_lease(&self.node), lasts)
     }
 
-    /// Takes over the alerts of nodes that have let their leases lapse: each node's name, and what waited there.
+    /// Takes over the alerts and deliveries of nodes that have let their leases lapse.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(super) fn take_over_alerts(&self) -> Result<Vec<(String, Vec<WaitingAlert>)>, String> {
+    pub(super) fn take_over(&self) -> Result<Vec<TakenOver>, String> {
         let mut taken = Vec::new();
         for lease in self.together.lapsed_leases(ALERTS_LEASE)? {
             let node = lease.strip_prefix(ALERTS_LEASE).unwrap_or_default();
@@ -172,9 +190,10 @@ impl Site {
                 moved.remove(key);
             }
             self.alerts.apply(moved)?;
+            let parcels = self.take_over_parcels(&theirs)?;
             // Its node takes it anew when it is back.
             self.together.give_back_lease(&lease, &self.node)?;
-            taken.push((node.to_owned(), alerts));
+            taken.push(TakenOver { node: node.to_owned(), alerts, parcels });
         }
         Ok(taken)
     }
@@ -314,12 +333,12 @@ impl Store {
         self.of_site(true, move |site| site.has_alerts_lease(lasts)).await
     }
 
-    /// Takes over alerts that wait at nodes that are gone: each node's name, and what waited there.
+    /// Takes over alerts and deliveries that wait at nodes that are gone.
     ///
     /// # Errors
     /// As [`Store::has_lease`].
-    pub async fn take_over_alerts(&self) -> Result<Vec<(String, Vec<WaitingAlert>)>, String> {
-        self.of_site(Vec::new(), Site::take_over_alerts).await
+    pub async fn take_over(&self) -> Result<Vec<TakenOver>, String> {
+        self.of_site(Vec::new(), Site::take_over).await
     }
 
     /// Whether several nodes write to the database.
@@ -401,4 +420,4 @@ fn unseal(key: &LessSafeKey, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, K
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -7,12 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
-use axum::http::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER, UPGRADE};
+use axum::http::header::{
+    ACCEPT, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, LOCATION, RETRY_AFTER, UPGRADE,
+};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::Router;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::service::Service as _;
@@ -218,7 +220,8 @@ impl Taken {
         let apart = Duration::from_millis(order.time.0.abs_diff(now.0));
         if apart > AGE_MAX {
             let (seconds, from) = (apart.as_secs(), &order.from);
-            let detail = format!("asked {seconds} s apart by the clocks of node {from} and of this one: are they right?");
+            let detail =
+                format!("asked {seconds} s apart by the clocks of node {from} and of this one: are they right?");
             return Err((StatusCode::SERVICE_UNAVAILABLE, detail));
         }
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -296,7 +299,8 @@ async fn answered(app: &App, router: Router, taken: &Taken, carried: &Carried) -
 fn refusal(app: &App, carried: &Carried, why: &str) -> Result<Vec<u8>, String> {
     app.metrics.count_order_carried("in", "refused");
     let order = opened(app, carried)?;
-    let problem = serde_json::json!({ "type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": why });
+    let problem =
+        serde_json::json!({ "type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": why });
     let headers = vec![(CONTENT_TYPE.to_string(), "application/problem+json".to_owned())];
     seal(app, &Answer { id: order.id, status: 503, headers, body: STANDARD.encode(problem.to_string()) })
 }

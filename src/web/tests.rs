@@ -5,6 +5,7 @@ mod answers;
 mod audit;
 mod client;
 mod elsewhere;
+mod forward;
 mod frames;
 mod hostile;
 mod library;

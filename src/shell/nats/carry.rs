@@ -57,6 +57,11 @@ impl Carrier {
         Self { client, node: node.into() }
     }
 
+    /// Whether there is a connection.
+    pub fn is_up(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
     /// Which node this is.
     pub fn node(&self) -> &str {
         &self.node
@@ -67,7 +72,7 @@ impl Carrier {
     /// # Errors
     /// Why there is none.
     pub async fn ask(&self, node: &str, payload: Vec<u8>) -> Result<Bytes, NoAnswer> {
-        if self.client.connection_state() != State::Connected {
+        if !self.is_up() {
             return Err(NoAnswer::Down);
         }
         let request = Request::new().payload(payload.into()).timeout(Some(ANSWER_WITHIN));
@@ -99,7 +104,7 @@ impl Carrier {
 
     /// Tells other nodes that something of the site has changed: they look at once, and otherwise within seconds.
     pub async fn tell_changed(&self) {
-        if self.client.connection_state() == State::Connected {
+        if self.is_up() {
             // Whoever does not hear of it looks by itself.
             let _ = self.client.publish(wire::changed(&self.node), Bytes::new()).await;
         }
