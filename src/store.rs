@@ -61,7 +61,7 @@ pub(crate) use reels::keys_of_tests as reel_keys;
 use site::Door;
 #[cfg(test)]
 pub(crate) use site::tests::Nodes as NodesOfTests;
-pub use site::{REPORTS_LEASE, TakenOver};
+pub use site::{REPORTS_LEASE, SiteFile, TakenOver};
 use tidying::Tidying;
 
 /// The longest that a decision waits for the disk. When it takes longer the call goes on, and that is counted.
@@ -90,6 +90,7 @@ pub struct Store {
     backup: Arc<Mutex<Backup>>,
     /// What became of the last look through the audit trail.
     check: Arc<Mutex<Checking>>,
+    metrics: Metrics,
 }
 
 /// What became of the last back-up.
@@ -186,7 +187,9 @@ impl Store {
         let (folder, backups, keeps) = (folder.clone(), settings.backups.clone(), settings.keep.calls);
         let audio = settings.audio.clone();
         let (backup, check) = (Arc::default(), Arc::default());
-        let store = Self { journal, keeper, keys, keeps, audio, folder, trail, tidying, backups, backup, check };
+        let metrics = metrics.clone();
+        let store =
+            Self { journal, keeper, keys, keeps, audio, folder, trail, tidying, backups, backup, check, metrics };
         rotated.into_iter().for_each(|rotated| store.audit("keys_rotated", rotated));
         Ok(store)
     }

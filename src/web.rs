@@ -57,6 +57,7 @@ mod routes;
 mod scope;
 mod server;
 mod sessions;
+mod shared;
 mod signing;
 mod sources;
 mod trial;
@@ -282,6 +283,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         limits: Arc::new(limits::Limits::new()),
         permissions: Arc::default(),
         replacing: libraries::Replacing::default(),
+        shared: Arc::default(),
         searching: Arc::new(Semaphore::new(SEARCHES_MAX)),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
         own_feeds: Arc::new(Semaphore::new(OWN_FEEDS_MAX)),
@@ -294,6 +296,9 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     };
     tokio::spawn(signed.clone().sweep(Arc::clone(accounts.live()), closing.clone()));
     if let Some(store) = app.store.clone() {
+        if store.has_site() {
+            tokio::spawn(shared::follow(app.clone(), store.clone()));
+        }
         tokio::spawn(Arc::clone(&accounts).read(app.clone(), store));
     }
     if let Some(tls) = &tls {

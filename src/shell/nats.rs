@@ -4,6 +4,7 @@
 //! connection is dropped, and counted. Other nodes notice that something is missing, and ask for all that is up.
 
 mod carry;
+mod survey;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use crate::peers::{Done, HERE_EVERY, Here, Message, Peers, Restored, Step};
 use crate::settings::{BusSettings, NodeSettings};
 use crate::web::{Bus, Delivery, Event, Moment, Subscription};
 pub use carry::{ANSWER_WITHIN, Carried, Carrier, Changes, NoAnswer};
+pub use survey::{Heard, Survey};
 
 /// Events that the stream has not confirmed yet.
 const UNCONFIRMED_MAX: usize = 256;
@@ -121,7 +123,8 @@ impl Drop for Link {
     }
 }
 
-async fn options(settings: &BusSettings, node: &NodeSettings, metrics: &Metrics) -> Result<ConnectOptions, String> {
+/// Who this is, and whom it believes.
+async fn identity(settings: &BusSettings) -> Result<ConnectOptions, String> {
     let mut options = ConnectOptions::new();
     if let Some(path) = &settings.credentials {
         let failed = |error: std::io::Error| format!("bus.credentials: {}: {error}", path.display());
@@ -131,7 +134,12 @@ async fn options(settings: &BusSettings, node: &NodeSettings, metrics: &Metrics)
         let by = client_by(settings.authorities.as_deref()).map_err(|error| format!("bus.authorities: {error}"))?;
         options = options.require_tls(true).tls_client_config(by);
     }
+    Ok(options)
+}
+
+async fn options(settings: &BusSettings, node: &NodeSettings, metrics: &Metrics) -> Result<ConnectOptions, String> {
     let metrics = metrics.clone();
+    let options = identity(settings).await?.name(format!("calmline {}", node.name));
     let told = move |change: Change| {
         let metrics = metrics.clone();
         async move {
@@ -155,7 +163,6 @@ async fn options(settings: &BusSettings, node: &NodeSettings, metrics: &Metrics)
     };
     // What is told here comes back from nobody but others.
     Ok(options
-        .name(format!("calmline {}", node.name))
         .no_echo()
         .retry_on_initial_connect()
         .subscription_capacity(INCOMING_MAX)
@@ -252,7 +259,13 @@ impl Courier {
             return;
         }
         self.make_stream().await;
-        let here = Here { run: self.run.clone(), number: self.number, address: self.node.address.clone() };
+        let here = Here {
+            run: self.run.clone(),
+            number: self.number,
+            address: self.node.address.clone(),
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            time: Some(Moment::now()),
+        };
         self.send(wire::here(&self.node.name), &here).await;
     }
 

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod between;
+mod configuration;
 mod door;
 mod parcels;
 
@@ -16,6 +17,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use ring::{digest, hkdf, hmac};
 use tracing::warn;
 
+pub use configuration::SiteFile;
 pub(super) use door::Door;
 
 use super::Store;
@@ -68,6 +70,7 @@ pub(super) struct Site {
     accounts: Tree,
     alerts: Tree,
     parcels: Tree,
+    configuration: Tree,
     facts: Tree,
     made: Tree,
     minutes: Tree,
@@ -109,6 +112,7 @@ impl Site {
             accounts: tree("accounts"),
             alerts: tree("alerts"),
             parcels: tree("parcels"),
+            configuration: tree("configuration"),
             facts: tree("facts"),
             made: tree("made"),
             minutes: tree("minutes"),
@@ -314,7 +318,8 @@ impl Store {
     /// # Errors
     /// When the store is down.
     pub async fn has_lease(&self, lease: String, lasts: Duration) -> Result<bool, String> {
-        self.of_site(true, move |site| site.has_lease(&lease, lasts)).await
+        let kind = lease.split('/').next().unwrap_or_default().to_owned();
+        self.counted(&kind, self.of_site(true, move |site| site.has_lease(&lease, lasts)).await)
     }
 
     /// Gives a lease back before its time.
@@ -330,7 +335,16 @@ impl Store {
     /// # Errors
     /// As [`Store::has_lease`].
     pub async fn has_alerts_lease(&self, lasts: Duration) -> Result<bool, String> {
-        self.of_site(true, move |site| site.has_alerts_lease(lasts)).await
+        self.counted("alerts", self.of_site(true, move |site| site.has_alerts_lease(lasts)).await)
+    }
+
+    /// Counts what came of a lease, where several nodes ask for it.
+    fn counted(&self, lease: &str, outcome: Result<bool, String>) -> Result<bool, String> {
+        if self.has_site() {
+            let word = outcome.as_ref().map_or("failed", |has| if *has { "held" } else { "elsewhere" });
+            self.metrics.count_lease(lease, word);
+        }
+        outcome
     }
 
     /// Takes over alerts and deliveries that wait at nodes that are gone.

@@ -35,6 +35,7 @@ use super::policies::InForce;
 use super::problem::{Problem, as_problem};
 use super::recordings::RECORDING_BYTES_MAX;
 use super::scope::{Place, Scope};
+use super::shared::Shared;
 use super::signing::{Ended, Signed, Who};
 use crate::notice::Notice;
 use crate::shell::told::Told;
@@ -59,6 +60,7 @@ pub(super) struct App {
     pub(super) limits: Arc<Limits>,
     pub(super) permissions: Arc<Permissions>,
     pub(super) replacing: Replacing,
+    pub(super) shared: Arc<Shared>,
     pub(super) searching: Arc<Semaphore>,
     pub(super) subscribers: Arc<Semaphore>,
     pub(super) walls: Arc<Semaphore>,

@@ -3708,6 +3708,8 @@ export interface components {
              * @description Files and sockets that the program has open; `null` where the system does not tell.
              */
             files_open: number | null;
+            /** @description The site's libraries; absent where it is of no site. */
+            libraries?: components["schemas"]["SiteLibraries"];
             /** @description What is done about the load: `normal`; `sparing` (listening is spared); `overloaded` (new calls are refused, too). */
             load: string;
             measured: components["schemas"]["LoadNow"] | null;
@@ -3716,6 +3718,8 @@ export interface components {
              * @description Memory that the program takes, bytes; `null` where the system does not tell.
              */
             memory_bytes: number | null;
+            /** @description By what it is known, where it is named. */
+            name?: string;
             /** @description Processors that the program may use. */
             processors: number;
             /** @description Since when it serves. */
@@ -4387,6 +4391,21 @@ export interface components {
         SignedOut: {
             /** @description Where their browser goes to sign out of the provider, too, by which they had signed in. */
             provider: string;
+        };
+        /** @description The libraries of a site, at one node. */
+        SiteLibraries: {
+            /** @description Why this node has not taken the next one, where it could not. */
+            fault?: string;
+            /**
+             * Format: int64
+             * @description The number of the last change that this node has taken; 0 before the first one.
+             */
+            number: number;
+            /**
+             * Format: int64
+             * @description The number of the site's last change, as far as this node knows.
+             */
+            site: number;
         };
         Source: {
             /** Format: int64 */

@@ -194,3 +194,18 @@ fn issuer(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority")
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_from_outside_finds_the_nodes_that_are_there_and_whether_events_are_kept() {
+    let Some(nats) = Nats::start("") else { return };
+    let a = Node::start("a", &nats.settings()).await;
+    until(|| a.figure("calmline_bus_up") == 1.0).await;
+    let survey = Survey::of(&nats.settings()).await.expect("it lets us in");
+    assert!(survey.streams.as_ref().is_ok_and(|found| found.contains("streams")), "{survey:?}");
+    let Heard { address, version, ahead_ms } = &survey.nodes["a"];
+    assert_eq!(address.as_deref(), Some("https://a.example"));
+    assert_eq!(version.as_deref(), Some(env!("CARGO_PKG_VERSION")));
+    assert!(ahead_ms.is_some_and(|ahead| ahead.abs() < 60_000), "{survey:?}");
+    let nowhere = BusSettings { url: "nats://127.0.0.1:1".to_owned(), ..nats.settings() };
+    assert!(Survey::of(&nowhere).await.is_err());
+}

@@ -7,6 +7,8 @@ use crate::peers::{Message, Restored};
 /// What nodes listen to, and what a stream keeps.
 pub(super) const EVERYTHING: &str = "calmline.>";
 pub(super) const EVENTS: &str = "calmline.*.*";
+/// The word of any node that it is there.
+pub(super) const ANYBODY: &str = "calmline.*.site.here";
 /// The word of any node that something has changed.
 pub(super) const CHANGES: &str = "calmline.*.site.changed";
 

@@ -1,4 +1,5 @@
-//! Orders about calls of another node: a real NATS server, a real PostgreSQL server, and two APIs.
+//! Nodes of one site: orders about each other's calls, users and libraries, by a real NATS server, a real PostgreSQL server, and
+//! two APIs.
 
 use super::people::{CONSOLE, cookie, sign_in};
 use super::*;
@@ -115,7 +116,7 @@ async fn an_order_about_a_call_of_another_node_is_carried_there_once_by_whoever_
     until(|| !a.link.is_up()).await;
     let cut = a.wire().ask_with_token("POST", &order("hangup")).await;
     assert!(cut.status == 503 && cut.body.contains("nothing was done"), "{} {}", cut.status, cut.body);
-    [&a, &b].map(|node| node.store.stop());
+    [&a, &b].into_iter().for_each(|node| node.store.stop());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,5 +143,78 @@ async fn whoever_is_made_at_one_node_signs_in_at_all_and_is_out_everywhere_when_
     while b.ask(&li, "GET", "/v1/calls", "").await.status != 401 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    [&a, &b].map(|node| node.store.stop());
+    [&a, &b].into_iter().for_each(|node| node.store.stop());
+}
+
+/// Where a node's libraries lie.
+fn folder_of(root: &std::path::Path, name: &str) -> std::path::PathBuf {
+    let folder = root.join(name).join("knowledge");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
+/// Has a node read again whatever is asked of it, or refuse that.
+fn reading_again(node: &mut Node, outcome: Result<Reloaded, Vec<Fault>>) -> tokio::task::JoinHandle<()> {
+    let (_, unused) = mpsc::channel(1);
+    let mut asks = std::mem::replace(&mut node.fixture.asks, unused);
+    tokio::spawn(async move {
+        while let Some(asked) = asks.recv().await {
+            let _ = asked.waits.send(outcome.clone());
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_library_put_in_force_at_one_node_comes_to_all_and_one_that_cannot_take_it_says_so() {
+    let (Some(nats), Some(nodes)) = (Nats::start(""), NodesOfTests::new()) else { return };
+    let root = tempfile::tempdir().expect("a folder");
+    let mut started = Vec::new();
+    for name in ["a", "b", "c"] {
+        let node = Node::start(name, &nats, &nodes, &[]).await;
+        folder_of(root.path(), name);
+        let settings = Settings::parse("[knowledge]\n", &root.path().join(name).join("calmline.toml")).expect("good");
+        let live = LiveOptions { libraries: Libraries::of(&settings), ..options(node.fixture.handle.addr).live };
+        node.fixture.handle.exchange(live).expect("random numbers");
+        started.push(node);
+    }
+    let good = Reloaded { policies: Vec::new(), needs_restart: Vec::new() };
+    let fault = Fault { file: "own.toml".into(), key: "id".into(), found: "a".into(), expected: "b".into() };
+    let outcomes = [Ok(good.clone()), Ok(good), Err(vec![fault])];
+    let readers: Vec<_> = started.iter_mut().zip(outcomes).map(|(node, told)| reading_again(node, told)).collect();
+    let put = async |node: &Node, text: &str| {
+        let headers = format!("Authorization: Bearer {TOKEN}\r\nIf-Match: *\r\nContent-Length: {}\r\n", text.len());
+        let new = headers.replace("If-Match", "If-None-Match");
+        let path = "/v1/libraries/knowledge/own";
+        let reply = node.wire().exchange("PUT", path, &new, text).await;
+        if reply.status == 412 { node.wire().exchange("PUT", path, &headers, text).await } else { reply }
+    };
+    let now = |name: &str| std::fs::read_to_string(folder_of(root.path(), name).join("own.toml")).ok();
+    let [a, b, c] = &started[..] else { unreachable!("there are three") };
+
+    let first = put(a, library::OWN).await;
+    assert_eq!((first.status, first.json().get("fault")), (201, None), "{}", first.body);
+    until(|| now("b").as_deref() == Some(library::OWN)).await;
+    let stands = async |node: &Node| node.wire().ask_with_token("GET", "/v1/node").await.json()["libraries"].clone();
+    while stands(b).await != serde_json::json!({ "number": 1, "site": 1 }) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // The one that cannot keeps what it had, says why, and gives nothing to others.
+    let refused = loop {
+        let refused = stands(c).await;
+        if refused.get("fault").is_some() {
+            break refused;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!((&refused["number"], &refused["site"], now("c")), (&0.into(), &1.into(), None), "{refused}");
+    assert!(refused["fault"].as_str().is_some_and(|fault| fault.contains("found a, expected b")), "{refused}");
+    let behind = put(c, library::OWN).await;
+    assert!(behind.status == 503 && behind.body.contains("change 0 of 1"), "{} {}", behind.status, behind.body);
+
+    let longer = library::OWN.replace("five", "six");
+    let second = put(b, &longer).await;
+    assert_eq!(second.status, 200, "{}", second.body);
+    until(|| now("a").as_deref() == Some(&*longer)).await;
+    readers.iter().for_each(tokio::task::JoinHandle::abort);
+    started.iter().for_each(|node| node.store.stop());
 }
