@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::peers::{Done, HERE_EVERY, Here, Message, Peers, Restored, Step};
 use crate::settings::{BusSettings, NodeSettings};
 use crate::web::{Bus, Delivery, Event, Moment, Subscription};
-pub use carry::{ANSWER_WITHIN, Carried, Carrier, Changes, NoAnswer};
+pub use carry::{ANSWER_WITHIN, Carried, Carrier, Changes, Following, NoAnswer};
 pub use survey::{Heard, Survey};
 
 /// Events that the stream has not confirmed yet.

@@ -30,7 +30,7 @@ pub const AUDIO_CLIENTS_MAX: usize = 16;
 /// Frames on their way to a client, beside those that the copy keeps for it.
 const FRAMES_IN_FLIGHT: usize = 4;
 /// Names the client in events.
-const CLIENT_HEADER: &str = "x-calmline-audio-client";
+pub(super) const CLIENT_HEADER: &str = "x-calmline-audio-client";
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

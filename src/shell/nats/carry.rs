@@ -1,15 +1,16 @@
-//! Requests from node to node over the bus, each with one answer or none; and the word that something of the site has changed.
+//! Requests from node to node over the bus, each with one answer or none, which may go on in pieces; and the word that something
+//! of the site has changed.
 //!
 //! Knows nothing of what stands in them. Nothing is sent twice: a request that is lost has no answer in time.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::client::{Request, RequestErrorKind};
 use async_nats::connection::State;
-use async_nats::{Client, Subject, Subscriber};
+use async_nats::{Client, StatusCode, Subject, Subscriber};
 use bytes::Bytes;
 use futures::StreamExt;
+use tokio::time::timeout;
 
 use super::wire;
 
@@ -44,6 +45,24 @@ pub struct Carried {
     reply: Subject,
 }
 
+impl Carried {
+    /// Where whoever asks hears what follows.
+    pub fn place(&self) -> String {
+        self.reply.to_string()
+    }
+}
+
+/// What is said at one place, message by message.
+#[derive(Debug)]
+pub struct Following(Subscriber);
+
+impl Following {
+    /// The next one; nothing once the connection is closed for good. Cancel safe.
+    pub async fn next(&mut self) -> Option<Bytes> {
+        self.0.next().await.map(|message| message.payload)
+    }
+}
+
 /// Requests of other nodes, as they come.
 #[derive(Debug)]
 pub struct Inbox(Subscriber);
@@ -67,23 +86,44 @@ impl Carrier {
         &self.node
     }
 
-    /// Asks a node, and waits for its answer, [`ANSWER_WITHIN`] at most.
+    /// Asks a node, and waits for its answer, [`ANSWER_WITHIN`] at most: it, and what may follow.
     ///
     /// # Errors
     /// Why there is none.
-    pub async fn ask(&self, node: &str, payload: Vec<u8>) -> Result<Bytes, NoAnswer> {
+    pub async fn ask(&self, node: &str, payload: Vec<u8>) -> Result<(Bytes, Following), NoAnswer> {
         if !self.is_up() {
             return Err(NoAnswer::Down);
         }
-        let request = Request::new().payload(payload.into()).timeout(Some(ANSWER_WITHIN));
-        let answer = self.client.send_request(wire::order(node), request).await;
-        answer.map(|answer| answer.payload).map_err(|error| match error.kind() {
-            RequestErrorKind::TimedOut => NoAnswer::Late,
-            RequestErrorKind::NoResponders => NoAnswer::Nobody,
-            RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded | RequestErrorKind::Other => {
-                NoAnswer::Unsent
-            }
-        })
+        let place = self.client.new_inbox();
+        let mut heard = self.client.subscribe(place.clone()).await.map_err(|_| NoAnswer::Unsent)?;
+        let sent = self.client.publish_with_reply(wire::order(node), place, payload.into()).await;
+        sent.map_err(|_| NoAnswer::Unsent)?;
+        let answer = timeout(ANSWER_WITHIN, heard.next()).await.map_err(|_| NoAnswer::Late)?.ok_or(NoAnswer::Down)?;
+        if answer.status == Some(StatusCode::NO_RESPONDERS) {
+            return Err(NoAnswer::Nobody);
+        }
+        Ok((answer.payload, Following(heard)))
+    }
+
+    /// Says something to whoever listens at a place of its own, which a message has named.
+    ///
+    /// # Errors
+    /// When there is no connection.
+    pub async fn say(&self, place: String, payload: Vec<u8>) -> Result<(), String> {
+        if !self.is_up() {
+            return Err("the bus is down".to_owned());
+        }
+        self.client.publish(place, payload.into()).await.map_err(|error| error.to_string())
+    }
+
+    /// A place of its own, and what is said there.
+    ///
+    /// # Errors
+    /// As [`Carrier::inbox`].
+    pub async fn place(&self) -> Result<(String, Following), String> {
+        let place = self.client.new_inbox();
+        let heard = self.client.subscribe(place.clone()).await.map_err(|error| error.to_string())?;
+        Ok((place, Following(heard)))
     }
 
     /// What other nodes ask of this one from now on.
@@ -96,8 +136,8 @@ impl Carrier {
     }
 
     /// Answers a request. One that has gone meanwhile is answered by nobody.
-    pub async fn answer(&self, carried: Carried, answer: Vec<u8>) {
-        if let Err(error) = self.client.publish(carried.reply, answer.into()).await {
+    pub async fn answer(&self, carried: &Carried, answer: Vec<u8>) {
+        if let Err(error) = self.client.publish(carried.reply.clone(), answer.into()).await {
             tracing::warn!(%error, "a node that has asked gets no answer");
         }
     }

@@ -1,8 +1,12 @@
 //! Nodes of one site: orders about each other's calls, users and libraries, by a real NATS server, a real PostgreSQL server, and
 //! two APIs.
 
+use media::{Codec, Command, LegId, StreamSettings};
+use tokio::io::AsyncReadExt;
+
 use super::people::{CONSOLE, cookie, sign_in};
 use super::*;
+use crate::control::Done;
 use crate::notice::Notice;
 use crate::settings::{NodeSettings, UserSettings};
 use crate::shell::nats::Link;
@@ -102,9 +106,10 @@ async fn an_order_about_a_call_of_another_node_is_carried_there_once_by_whoever_
     let alert = r#"{"alert_ms":10000,"rule":"angry","deed":"acknowledge"}"#;
     let handled = a.ask(&li, "POST", &order("alerts"), alert).await;
     assert!([200, 202, 204].contains(&handled.status), "{} {}", handled.status, handled.body);
-    // What is heard is heard there.
-    let heard = a.wire().ask_with_token("GET", &order("audio")).await;
-    assert_eq!((heard.status, &heard.json()["address"]), (421, &"https://b.example".into()));
+    // What goes both ways is asked there.
+    let (there, bearer) = (order("audio"), format!("Authorization: Bearer {TOKEN}\r\n"));
+    let upgrade = a.wire().ask("GET", &there, &format!("{bearer}Upgrade: websocket\r\n")).await;
+    assert_eq!((upgrade.status, &upgrade.json()["address"]), (421, &"https://b.example".into()));
 
     // Both trails say who.
     for node in [&a, &b] {
@@ -116,6 +121,47 @@ async fn an_order_about_a_call_of_another_node_is_carried_there_once_by_whoever_
     until(|| !a.link.is_up()).await;
     let cut = a.wire().ask_with_token("POST", &order("hangup")).await;
     assert!(cut.status == 503 && cut.body.contains("nothing was done"), "{} {}", cut.status, cut.body);
+    [&a, &b].into_iter().for_each(|node| node.store.stop());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_of_another_node_is_heard_from_here_as_long_as_somebody_listens() {
+    let (Some(nats), Some(nodes)) = (Nats::start(""), NodesOfTests::new()) else { return };
+    let a = Node::start("a", &nats, &nodes, &[]).await;
+    let mut b = Node::start("b", &nats, &nodes, &[]).await;
+    let leg = LegId(7);
+    let settings = StreamSettings::plain(None, Codec::Pcmu, 0);
+    b.fixture.parties.observe(&Command::Configure { leg, settings });
+    b.fixture.parties.observe(&Command::Copy { leg, on: true });
+    b.fixture.bus.publish(&one_of_each()[0]);
+    until(|| a.fixture.bus.with_board(|board| board.is_active("call-1"))).await;
+    let open = async |b: &mut Node, client: u32| {
+        let (addr, headers) =
+            (a.fixture.handle.addr, format!("Authorization: Bearer {TOKEN}\r\nConnection: close\r\n"));
+        let path = "/v1/calls/call-1/audio?layout=mixed";
+        let opening = tokio::spawn(async move { client::open(addr, path, &headers).await });
+        let asked = b.fixture.orders.recv().await.expect("an order");
+        assert_eq!(asked.order, Order::OpenAudio { call: "call-1".to_owned(), layout: "mixed" });
+        asked.answer.expect("it waits").send(Ok(Done::Audio { client, leg })).expect("it waits still");
+        opening.await.expect("no panic")
+    };
+    let closed = |client| Some(Order::CloseAudio { call: "call-1".to_owned(), client });
+    let (status, stream) = open(&mut b, 5).await;
+    assert_eq!(status, 200);
+    drop(stream);
+    assert_eq!(b.fixture.ordered().await, closed(5), "whoever goes is seen out");
+
+    let (_, mut stream) = open(&mut b, 6).await;
+    // More than may be on its way unsaid.
+    let mut bytes = vec![0; 40_000];
+    stream.read_exact(&mut bytes).await.expect("audio comes");
+    let text = String::from_utf8_lossy(&bytes);
+    assert!(text.contains("RIFF") && text.contains("WAVEfmt ") && text.contains("data"));
+    b.fixture.parties.observe(&Command::Close { leg });
+    let mut rest = Vec::new();
+    tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut rest)).await.expect("it ends").expect("well");
+    assert!(rest.ends_with(b"0\r\n\r\n"), "a whole chunked body");
+    assert_eq!(b.fixture.ordered().await, closed(6));
     [&a, &b].into_iter().for_each(|node| node.store.stop());
 }
 
