@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use loadtest::load::{CallsPlan, RelayPlan, Secured, Server, SoakPlan, Speaking, WallPlan};
 use loadtest::network::BadNetwork;
+use loadtest::suite::{Stage, SuitePlan};
 use media::network::Network;
 use media::{Codec, dtmf};
 
@@ -58,6 +59,18 @@ pub(crate) enum Mode {
     Wall {
         #[command(flatten)]
         watch: Watch,
+    },
+    /// Stages that start servers of their own, and a page of what they came to.
+    Suite {
+        #[command(flatten)]
+        suite: Stages,
+    },
+    /// Makes a suite's page anew from its report.
+    Page {
+        /// The report, as a suite writes it.
+        report: PathBuf,
+        /// The page.
+        html: PathBuf,
     },
     /// Draws a comparison: CPU and added latency against the number of calls, one line per system and mode.
     Plot {
@@ -129,10 +142,12 @@ impl Target {
             call_seconds: soak.call_seconds,
             hold_percent: soak.hold_percent,
             keys: soak.keys.clone().unwrap_or_default().0,
+            keys_percent: soak.keys_percent.unwrap_or(soak.hold_percent),
             warm_up_calls: soak.warm_up_calls,
             speaking: speech.speaking(),
             seed: speech.network.seed,
             csv: soak.csv.clone(),
+            journal: soak.journal.clone(),
         })
     }
 }
@@ -169,6 +184,7 @@ impl Speech {
             secured: self.srtp.secured(),
             network: self.network.bad(),
             echoes: self.echo,
+            says: None,
         }
     }
 }
@@ -235,7 +251,10 @@ pub(crate) struct Course {
     /// Of a hundred calls, those that are held once and resumed.
     #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(..=100))]
     hold_percent: u32,
-    /// Keys that as many calls press, for policies that hear them.
+    /// Of a hundred calls, those that press keys; default: as many as are held.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(..=100))]
+    keys_percent: Option<u32>,
+    /// Keys that they press, for policies that hear them.
     #[arg(long, value_parser = keys)]
     keys: Option<Keys>,
     /// Calls that have to end before growth is judged: as many as the server remembers.
@@ -253,6 +272,58 @@ pub(crate) struct Course {
     /// A file for every sample, as CSV.
     #[arg(long)]
     csv: Option<PathBuf>,
+    /// A file for every sample, as JSON, an object a line.
+    #[arg(long)]
+    journal: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stages {
+    /// The server's program.
+    #[arg(long, default_value = "target/release/calmline")]
+    program: PathBuf,
+    /// The folder for the page, the report, and what the servers leave. Sections of other stages that are there stay.
+    #[arg(long, default_value = "out/report")]
+    out: PathBuf,
+    /// The stages, by name: ramp-relay, ramp-voice, ramp-words, storm, moves, supervisors, costs, soak. Default: all.
+    #[arg(long, value_delimiter = ',', value_parser = stage)]
+    only: Vec<Stage>,
+    /// Short ones, for a first look.
+    #[arg(long)]
+    quick: bool,
+    /// How long the soak lasts; default: 2 hours, 2 minutes with --quick.
+    #[arg(long)]
+    soak_minutes: Option<f64>,
+    /// Calls at a time in the soak.
+    #[arg(long, default_value_t = 40)]
+    soak_calls: usize,
+    /// What callers say: 8 kHz, mono, 16 bit WAV.
+    #[arg(long, default_value = "fixtures/audio/angry-caller.wav")]
+    speech: PathBuf,
+    /// A folder of recognisers' models (calmline models add); without it nothing is played that needs words.
+    #[arg(long)]
+    models: Option<PathBuf>,
+}
+
+impl Stages {
+    pub(crate) fn plan(&self) -> SuitePlan {
+        let Stages { program, out, only, quick, soak_calls, speech, models, .. } = self;
+        SuitePlan {
+            program: program.clone(),
+            out: out.clone(),
+            stages: if only.is_empty() { Stage::ALL.to_vec() } else { only.clone() },
+            is_quick: *quick,
+            soak_minutes: self.soak_minutes.unwrap_or(if *quick { 2.0 } else { 120.0 }),
+            soak_calls: *soak_calls,
+            speech: speech.clone(),
+            models: models.clone(),
+        }
+    }
+}
+
+fn stage(name: &str) -> Result<Stage, String> {
+    let names = || Stage::ALL.map(Stage::name).join(", ");
+    Stage::named(name).ok_or_else(|| format!("expected one of {}", names()))
 }
 
 /// The API takes 500 requests a second of one token.

@@ -14,4 +14,5 @@ pub mod network;
 pub mod phone;
 pub mod plot;
 pub mod stream;
+pub mod suite;
 mod voice;
