@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use loadtest::load::{CallsPlan, RelayPlan, Secured, Server, SoakPlan, Speaking, WallPlan};
 use loadtest::network::BadNetwork;
-use loadtest::suite::{Stage, SuitePlan};
+use loadtest::suite::{Stage, SuitePlan, Words};
 use media::network::Network;
 use media::{Codec, dtmf};
 
@@ -303,11 +303,14 @@ pub(crate) struct Stages {
     /// A folder of recognisers' models (calmline models add); without it nothing is played that needs words.
     #[arg(long)]
     models: Option<PathBuf>,
+    /// The phrases that are listened for then.
+    #[arg(long, default_value = "config/lexicons/phrases-zh.toml")]
+    phrases: PathBuf,
 }
 
 impl Stages {
     pub(crate) fn plan(&self) -> SuitePlan {
-        let Stages { program, out, only, quick, soak_calls, speech, models, .. } = self;
+        let Stages { program, out, only, quick, soak_calls, speech, models, phrases, .. } = self;
         SuitePlan {
             program: program.clone(),
             out: out.clone(),
@@ -316,7 +319,7 @@ impl Stages {
             soak_minutes: self.soak_minutes.unwrap_or(if *quick { 2.0 } else { 120.0 }),
             soak_calls: *soak_calls,
             speech: speech.clone(),
-            models: models.clone(),
+            words: models.clone().map(|models| Words { models, phrases: phrases.clone() }),
         }
     }
 }

@@ -21,6 +21,7 @@ mod supervisors;
 
 pub use page::page;
 pub use section::{Conditions, Line, Outcome, Plot, Report, Section, Table, Verdict};
+pub use site::Words;
 pub use stage::{Stage, SuitePlan};
 
 use machine::{Processors, Watch};

@@ -93,9 +93,9 @@ fn kinds(scene: &Scene<'_>) -> io::Result<Vec<Kind>> {
         kind("PCMU to G.722", "g722", &g722, &wanted, [10, 40], ""),
         kind("listened to", "plain", &spoken, &listens, [20, 80], ""),
     ];
-    if let Some(models) = &scene.plan.models {
-        let words = Wanted { models: Some(models.clone()), ..listens.clone() };
-        kinds.push(kind("listened to, with words", "plain", &spoken, &words, [10, 40], ""));
+    if let Some(words) = &scene.plan.words {
+        let heard = Wanted { words: Some(words.clone()), ..listens.clone() };
+        kinds.push(kind("listened to, with words", "plain", &spoken, &heard, [10, 40], ""));
     }
     let kept = Wanted { keeps: true, keeps_audio: true, ..listens };
     kinds.push(kind("listened to, audio kept", "plain", &spoken, &kept, [20, 80], ""));

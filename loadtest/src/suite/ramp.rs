@@ -33,9 +33,8 @@ pub(super) fn voice(scene: &Scene<'_>) -> Played {
 
 /// Voices and words.
 pub(super) fn words(scene: &Scene<'_>) -> Played {
-    let played = scene.models().and_then(|models| {
-        let wanted =
-            Wanted { calls: CALLS_MAX, refuses: true, listens: true, models: Some(models), ..Wanted::default() };
+    let played = scene.words().and_then(|words| {
+        let wanted = Wanted { calls: CALLS_MAX, refuses: true, listens: true, words: Some(words), ..Wanted::default() };
         climb(scene, &wanted, scene.speech()?, scene.quick_or(5.0, 2.0))
     });
     ("Ramp: words on", what("every caller speaks and is listened to, phrases are recognised"), played)

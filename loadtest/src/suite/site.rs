@@ -29,12 +29,21 @@ pub(super) struct Wanted {
     pub(super) refuses: bool,
     /// Callers are listened to.
     pub(super) listens: bool,
-    /// Models of a recogniser, whose words are heard as well.
-    pub(super) models: Option<PathBuf>,
+    /// The words that are heard as well.
+    pub(super) words: Option<Words>,
     /// Calls are kept.
     pub(super) keeps: bool,
     /// Their audio, too.
     pub(super) keeps_audio: bool,
+}
+
+/// How words are heard.
+#[derive(Debug, Clone)]
+pub struct Words {
+    /// A folder of recognisers' models, by `calmline models add`.
+    pub models: PathBuf,
+    /// The list of phrases that are listened for.
+    pub phrases: PathBuf,
 }
 
 /// Where calls lead to, by the user part of what is called.
@@ -162,18 +171,19 @@ fn free_udp() -> io::Result<[SocketAddr; TARGETS.len() + 1]> {
 }
 
 fn configuration(wanted: &Wanted, sip: SocketAddr, web: SocketAddr, callees: &[SocketAddr]) -> io::Result<String> {
-    let Wanted { calls, ports, refuses, listens, models, keeps, keeps_audio } = wanted;
+    let Wanted { calls, ports, refuses, listens, words, keeps, keeps_audio } = wanted;
     let mut text = format!(
         "[sip]\nlisten = \"{sip}\"\nrequests_per_s = 5000\n[media]\naddress = \"127.0.0.1\"\nports = \"{ports}\"\n\
          [web]\nlisten = \"{web}\"\ntoken_env = \"CALMLINE_TOKEN\"\n[limits]\ncalls = {calls}\ndrain_s = 0\n\
          [limits.overload]\nenabled = {refuses}\n[policy]\nfolder = \"policies\"\nprompts = \"prompts\"\n"
     );
-    if *listens || models.is_some() {
+    if *listens || words.is_some() {
         text += "[listening]\n";
     }
-    if let Some(models) = models {
-        let models = fs::canonicalize(models)?;
-        text += &format!("[recognition]\nenabled = true\nmodels = \"{}\"\n", models.display());
+    if let Some(Words { models, phrases }) = words {
+        let (models, phrases) = (fs::canonicalize(models)?, fs::canonicalize(phrases)?);
+        let (models, phrases) = (models.display(), phrases.display());
+        text += &format!("[recognition]\nenabled = true\nmodels = \"{models}\"\nphrases = [\"{phrases}\"]\n");
     }
     if *keeps || *keeps_audio {
         text += "[store]\nenabled = true\n";

@@ -26,7 +26,7 @@ pub(super) fn soak(scene: &Scene<'_>) -> Played {
     let what = format!(
         "{calls} calls at a time for {minutes} minutes, a minute each on average, every caller listened to, words {}; \
          {MOVED_PERCENT} % hear a prompt and are moved to another telephone, {HELD_PERCENT} % are held and resumed.",
-        if scene.plan.models.is_some() { "heard as well" } else { "left out" },
+        if scene.plan.words.is_some() { "heard as well" } else { "left out" },
     );
     let course = Course { minutes, calls, call_seconds: 60, warm_up_calls: REMEMBERED };
     ("Soak", what, played(scene, &course))
@@ -60,7 +60,7 @@ fn played(scene: &Scene<'_>, course: &Course) -> Result<Shown, NotShown> {
         // Calls that are moved have two legs more for a while.
         calls: 2 * course.calls,
         listens: true,
-        models: scene.plan.models.clone(),
+        words: scene.plan.words.clone(),
         keeps: true,
         ..Wanted::default()
     };

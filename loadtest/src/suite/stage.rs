@@ -9,7 +9,7 @@ use media::Codec;
 
 use super::machine::Processors;
 use super::section::{Plot, Table, Verdict};
-use super::site::{Site, Wanted};
+use super::site::{Site, Wanted, Words};
 use crate::clip::{CLIP_RATE_HZ, Clip};
 use crate::driver::invalid;
 use crate::load::Speaking;
@@ -94,8 +94,8 @@ pub struct SuitePlan {
     pub soak_calls: usize,
     /// What callers say, 8 kHz WAV.
     pub speech: PathBuf,
-    /// Models of a recogniser, by `calmline models add`; without them nothing is played that needs words.
-    pub models: Option<PathBuf>,
+    /// How words are heard; without it nothing is played that needs them.
+    pub words: Option<Words>,
 }
 
 /// What is shown of a stage.
@@ -138,10 +138,10 @@ impl Scene<'_> {
         Site::start(&self.plan.program, &self.folder, &wanted, self.processors)
     }
 
-    /// The models of words, or why there are none.
-    pub(super) fn models(&self) -> Result<PathBuf, NotShown> {
+    /// How words are heard, or why they are not.
+    pub(super) fn words(&self) -> Result<Words, NotShown> {
         let missing = "no models of a recogniser were named (--models, see calmline models add)";
-        self.plan.models.clone().ok_or_else(|| NotShown::Skipped(missing.to_owned()))
+        self.plan.words.clone().ok_or_else(|| NotShown::Skipped(missing.to_owned()))
     }
 
     /// Callers say real words, those who are called send packets that carry their time.
