@@ -58,6 +58,11 @@ fn run(arguments: &Arguments) -> std::io::Result<bool> {
             std::fs::write(html, suite::page(&suite::read(report)?))?;
             Ok(true)
         }
+        Mode::Size { sizes } => {
+            let answer = sizes.answer().map_err(|error| Error::new(ErrorKind::InvalidInput, error))?;
+            print(&answer, arguments.json)?;
+            Ok(true)
+        }
         Mode::Plot { csv, svg } => {
             let picture = plot::draw(&std::fs::read_to_string(csv)?)?;
             std::fs::write(svg, picture)?;

@@ -109,7 +109,8 @@ pub(crate) fn sum(page: &str, name: &str) -> f64 {
         };
         value.split_whitespace().next()?.parse::<f64>().ok()
     });
-    values.sum()
+    // A sum of nothing would be -0.
+    values.fold(0.0, |sum, value| sum + value)
 }
 
 #[cfg(test)]
