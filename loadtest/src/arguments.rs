@@ -1,6 +1,5 @@
 //! What can be said on the command line, and the plans that come of it.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,11 +7,14 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use loadtest::load::{CallsPlan, RelayPlan, Secured, Server, SoakPlan, Speaking, WallPlan};
 use loadtest::network::BadNetwork;
-use loadtest::sizing::{self, Demand, Figures, MEASURED, Nodes, Played, Site, Size, Wrong};
-use loadtest::suite::{Stage, SuitePlan, Words};
 use media::network::Network;
 use media::{Codec, dtmf};
-use serde::Serialize;
+
+mod sizes;
+mod stages;
+
+pub(crate) use sizes::Sizes;
+pub(crate) use stages::Stages;
 
 /// Simulated telephones against a server on this machine.
 #[derive(Debug, Parser)]
@@ -284,151 +286,6 @@ pub(crate) struct Course {
     /// A file for every sample, as JSON, an object a line.
     #[arg(long)]
     journal: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Stages {
-    /// The server's program.
-    #[arg(long, default_value = "target/release/calmline")]
-    program: PathBuf,
-    /// The folder for the page, the report, and what the servers leave. Sections of other stages that are there stay.
-    #[arg(long, default_value = "out/report")]
-    out: PathBuf,
-    /// The stages, by name: ramp-relay, ramp-voice, ramp-words, storm, moves, supervisors, costs, soak. Default: all.
-    #[arg(long, value_delimiter = ',', value_parser = stage)]
-    only: Vec<Stage>,
-    /// Short ones, for a first look.
-    #[arg(long)]
-    quick: bool,
-    /// How long the soak lasts; default: 2 hours, 2 minutes with --quick.
-    #[arg(long)]
-    soak_minutes: Option<f64>,
-    /// Calls at a time in the soak.
-    #[arg(long, default_value_t = 40)]
-    soak_calls: usize,
-    /// What callers say: 8 kHz, mono, 16 bit WAV.
-    #[arg(long, default_value = "fixtures/audio/angry-caller.wav")]
-    speech: PathBuf,
-    /// A folder of recognisers' models (calmline models add); without it nothing is played that needs words.
-    #[arg(long)]
-    models: Option<PathBuf>,
-    /// The phrases that are listened for then.
-    #[arg(long, default_value = "config/lexicons/phrases-zh.toml")]
-    phrases: PathBuf,
-}
-
-impl Stages {
-    pub(crate) fn plan(&self) -> SuitePlan {
-        let Stages { program, out, only, quick, soak_calls, speech, models, phrases, .. } = self;
-        SuitePlan {
-            program: program.clone(),
-            out: out.clone(),
-            stages: if only.is_empty() { Stage::ALL.to_vec() } else { only.clone() },
-            is_quick: *quick,
-            soak_minutes: self.soak_minutes.unwrap_or(if *quick { 2.0 } else { 120.0 }),
-            soak_calls: *soak_calls,
-            speech: speech.clone(),
-            words: models.clone().map(|models| Words { models, phrases: phrases.clone() }),
-        }
-    }
-}
-
-fn stage(name: &str) -> Result<Stage, String> {
-    let names = || Stage::ALL.map(Stage::name).join(", ");
-    Stage::named(name).ok_or_else(|| format!("expected one of {}", names()))
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Sizes {
-    /// Calls at a time in the busy hour, 100,000 at most.
-    #[arg(long)]
-    calls: u32,
-    /// How long one lasts on average, s.
-    #[arg(long, default_value_t = 180.0)]
-    call_seconds: f64,
-    /// The share whose callers are listened to, 0 to 1.
-    #[arg(long, default_value_t = 1.0)]
-    listened: f64,
-    /// The share whose words are recognised as well.
-    #[arg(long, default_value_t = 0.0)]
-    words: f64,
-    /// The share that is transcoded.
-    #[arg(long, default_value_t = 0.0)]
-    transcoded: f64,
-    /// The share with SRTP on one side.
-    #[arg(long, default_value_t = 0.0)]
-    secured: f64,
-    /// The share whose audio is kept.
-    #[arg(long, default_value_t = 0.0)]
-    kept: f64,
-    /// Busy hours a day.
-    #[arg(long, default_value_t = 8.0)]
-    busy_hours: f64,
-    /// Days that calls are kept.
-    #[arg(long, default_value_t = 180.0)]
-    keep_days: f64,
-    /// Days that audio is kept.
-    #[arg(long, default_value_t = 30.0)]
-    keep_audio_days: f64,
-    /// Processors of a node.
-    #[arg(long, default_value_t = 16.0)]
-    cores: f64,
-    /// The share of them that calls may take; above 0.8 a server spares itself.
-    #[arg(long, default_value_t = 0.7)]
-    utilisation: f64,
-    /// Nodes that may be lost without a call refused.
-    #[arg(long, default_value_t = 1)]
-    spare: u32,
-    /// The share of new calls that may find no room.
-    #[arg(long, default_value_t = 0.001)]
-    blocking: f64,
-    /// Makes the calls of the simulation.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-}
-
-impl Sizes {
-    /// What is needed, and how it fares.
-    pub(crate) fn answer(&self) -> Result<Answer, Wrong> {
-        let Sizes { calls, call_seconds, listened, words, transcoded, secured, kept, busy_hours, .. } = *self;
-        let Sizes { keep_days, keep_audio_days, cores, utilisation, spare, blocking, seed, .. } = *self;
-        let demand = Demand {
-            calls,
-            call_seconds,
-            listened,
-            words,
-            transcoded,
-            secured,
-            kept,
-            busy_hours,
-            keep_days,
-            keep_audio_days,
-        };
-        let size = sizing::size(&demand, &Nodes { cores, utilisation, spare, blocking }, &MEASURED)?;
-        let site = Site { nodes: size.nodes, calls_per_node: size.calls_per_node };
-        let played = sizing::play(&site, &demand, seed);
-        Ok(Answer { demand, size, played, figures: MEASURED })
-    }
-}
-
-/// What `size` prints.
-#[derive(Debug, Serialize)]
-pub(crate) struct Answer {
-    demand: Demand,
-    size: Size,
-    played: Played,
-    figures: Figures,
-}
-
-impl fmt::Display for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Answer { demand, size, played, figures } = self;
-        writeln!(f, "{} calls at a time, by figures of {}", demand.calls, figures.machine)?;
-        write!(f, "{size}")?;
-        let Played { begun, refused, passed_on, lost_with_node, peak, peak_of_node } = played;
-        writeln!(f, "played with {begun} calls by chance, at most {peak} at a time, {peak_of_node} on one node")?;
-        writeln!(f, "  a node lost     its {lost_with_node} calls end; {passed_on} calls passed on, {refused} refused")
-    }
 }
 
 /// The API takes 500 requests a second of one token.

@@ -59,6 +59,7 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.count_copier_restart();
     metrics.count_captured_dropped(2);
     metrics.count_hep("sent", 1);
+    metrics.count_told("traces", "sent", 1);
     tell_of_site(&metrics);
     metrics.set_listener_up(true);
     metrics.set_listening_backlog(4);
