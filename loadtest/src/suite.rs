@@ -39,11 +39,13 @@ pub fn suite(plan: &SuitePlan, mut tell: impl FnMut(&str)) -> io::Result<Report>
     fs::create_dir_all(&plan.out)?;
     let written = plan.out.join(REPORT);
     let mut report = if written.exists() { read(&written)? } else { Report::default() };
-    let processors = Processors::divided()?;
-    processors.be_phones()?;
+    let divided = Processors::divided()?;
+    let shared = divided.shared();
     for stage in &plan.stages {
         tell(&format!("{} begins", stage.name()));
-        let scene = Scene { plan, processors: &processors, folder: plan.out.join(stage.name()), stage: *stage };
+        let processors = if stage.is_divided() { &divided } else { &shared };
+        processors.be_phones()?;
+        let scene = Scene { plan, processors, folder: plan.out.join(stage.name()), stage: *stage };
         let section = play(*stage, &scene);
         for verdict in &section.verdicts {
             let word = if verdict.holds { "holds" } else { "does not hold" };

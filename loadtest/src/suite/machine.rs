@@ -112,6 +112,14 @@ impl Processors {
         Ok(Processors { server: server.to_vec(), phones: phones.to_vec() })
     }
 
+    /// All for both: where nothing is said of how many calls a processor carries.
+    pub(super) fn shared(&self) -> Self {
+        let mut all = [self.server.as_slice(), &self.phones].concat();
+        all.sort_unstable();
+        all.dedup();
+        Processors { server: all.clone(), phones: all }
+    }
+
     /// How many are the server's.
     pub(super) fn of_server(&self) -> usize {
         self.server.len()

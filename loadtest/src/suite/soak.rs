@@ -66,8 +66,11 @@ fn played(scene: &Scene<'_>, course: &Course) -> Result<Shown, NotShown> {
     };
     let site = scene.site(&wanted)?;
     let report = crate::load::soak(&plan(scene, &site, course)?)?;
-    let prompts = site.metric("calmline_prompts_total");
-    let mut shown = show(&report, prompts);
+    let told = Told {
+        prompts: site.metric("calmline_prompts_total"),
+        listeners_replaced: site.metric("calmline_listener_restarts_total"),
+    };
+    let mut shown = show(&report, told);
     shown.server_cpu = site.cpu();
     Ok(shown)
 }
@@ -94,7 +97,15 @@ fn plan(scene: &Scene<'_>, site: &Site, course: &Course) -> io::Result<SoakPlan>
     })
 }
 
-fn show(report: &SoakReport, prompts: f64) -> Shown {
+/// What the server says of itself.
+#[derive(Clone, Copy)]
+struct Told {
+    prompts: f64,
+    listeners_replaced: f64,
+}
+
+fn show(report: &SoakReport, told: Told) -> Shown {
+    let prompts = told.prompts;
     let SoakReport { counts, times, .. } = report;
     let moved = counts.answered_elsewhere;
     let verdicts = vec![
@@ -122,10 +133,10 @@ fn show(report: &SoakReport, prompts: f64) -> Shown {
             prompts > 0.0 && moved > 0,
         ),
     ];
-    Shown { verdicts, tables: tables(report), plots: plots(&report.samples), ..Shown::default() }
+    Shown { verdicts, tables: tables(report, told), plots: plots(&report.samples), ..Shown::default() }
 }
 
-fn tables(report: &SoakReport) -> Vec<Table> {
+fn tables(report: &SoakReport, told: Told) -> Vec<Table> {
     let columns = ["", "calls", "memory, MiB", "files", "threads", "UDP ports", "packets lost", "CPU, s"];
     let mut held = Table::new("What the server held", &columns);
     let [first, middle, last] = &report.steady;
@@ -157,6 +168,7 @@ fn tables(report: &SoakReport) -> Vec<Table> {
         ("died", counts.lost),
         ("holds and resumes", counts.offers_answered),
         ("moved to another telephone", counts.answered_elsewhere),
+        ("times that the listening thread was replaced", told.listeners_replaced as usize),
     ] {
         went.row([name.to_owned(), number.to_string()]);
     }

@@ -62,6 +62,11 @@ impl Stage {
         }
     }
 
+    /// Whether the server and the telephones have processors of their own.
+    pub(super) fn is_divided(self) -> bool {
+        !matches!(self, Stage::Soak | Stage::Moves)
+    }
+
     /// What servers have for RTP. A soak has ports of its own, so that other stages can be played meanwhile.
     fn ports(self) -> &'static str {
         match self {
