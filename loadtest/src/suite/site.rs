@@ -76,7 +76,7 @@ impl Site {
         let web = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         fs::write(folder.join("calmline.toml"), configuration(wanted, sip, web, &callees)?)?;
         let log = fs::File::create(folder.join("server.log"))?;
-        let mut command = Command::new(fs::canonicalize(program)?);
+        let mut command = command(&fs::canonicalize(program)?);
         command.arg("serve").arg("--config").arg(folder.join("calmline.toml"));
         command.env("CALMLINE_TOKEN", TOKEN).env("RUST_LOG", "warn").stdin(Stdio::null());
         command.stdout(log.try_clone()?).stderr(log);
@@ -144,6 +144,17 @@ impl Drop for Site {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A command that ends with us, however we end, where util-linux is there.
+fn command(program: &Path) -> Command {
+    const SETPRIV: &str = "/usr/bin/setpriv";
+    if !Path::new(SETPRIV).exists() {
+        return Command::new(program);
+    }
+    let mut command = Command::new(SETPRIV);
+    command.args(["--pdeathsig", "TERM", "--"]).arg(program);
+    command
 }
 
 fn get(web: SocketAddr, path: &str) -> io::Result<String> {
