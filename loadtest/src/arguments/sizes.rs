@@ -39,7 +39,7 @@ pub(crate) struct Sizes {
     #[arg(long, default_value_t = 30.0)]
     keep_audio_days: f64,
     /// Processors of a node.
-    #[arg(long, default_value_t = 16.0)]
+    #[arg(long, default_value_t = 4.0)]
     cores: f64,
     /// The share of them that calls may take; above 0.8 a server spares itself.
     #[arg(long, default_value_t = 0.7)]

@@ -47,26 +47,27 @@ pub struct Figures {
     pub bus_bytes: f64,
 }
 
-/// Measured by the suite's stages `costs` and `storm` (docs/PERFORMANCE.md says where and when).
+/// Two shared cores, a release build, the generator on the same machine: docs/PERFORMANCE.md and docs/OPERATING.md ("Sizing")
+/// say where each figure comes from. Of two points the slope counts, or the dearer one where a point was not clean.
 pub const MEASURED: Figures = Figures {
-    machine: "docs/PERFORMANCE.md",
-    idle_ms_per_s: 10.0,
-    relay_ms: 0.67,
+    machine: "two shared cores, release build (docs/OPERATING.md)",
+    idle_ms_per_s: 20.0,
+    relay_ms: 0.47,
     set_up_ms: 1.0,
-    secured_ms: 0.05,
-    transcoded_ms: 2.0,
-    listened_ms: 2.55,
-    words_ms: 10.0,
+    secured_ms: 0.083,
+    transcoded_ms: 1.97,
+    listened_ms: 2.65,
+    words_ms: 6.0,
     kept_ms: 1.9,
-    memory_mb: 250.0,
+    memory_mb: 170.0,
     relay_kb: 76.0,
     transcoded_kb: 141.0,
     listened_kb: 308.0,
     words_kb: 600.0,
-    record_kb: 12.0,
-    timeline_kb_per_minute: 20.0,
+    record_kb: 5.4,
+    timeline_kb_per_minute: 108.0,
     audio_mb_per_hour: 15.0,
-    events_per_call: 8.0,
+    events_per_call: 6.0,
     events_per_listened_s: 2.0,
     bus_bytes: 700.0,
 };

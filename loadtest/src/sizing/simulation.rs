@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::Demand;
 
 /// How long is played, in mean lengths of calls: until the site is full, and then with a node less.
-const FILLING: f64 = 6.0;
-const MAIMED: f64 = 4.0;
+const FILLING: f64 = 5.0;
+const MAIMED: f64 = 2.0;
 
 /// Nodes and their room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,14 +43,18 @@ pub struct Played {
 
 /// Plays a site from empty to full, then loses a node, and goes on.
 pub fn play(site: &Site, demand: &Demand, seed: u64) -> Played {
+    play_for(site, demand, seed, [FILLING, MAIMED])
+}
+
+fn play_for(site: &Site, demand: &Demand, seed: u64, [filling, maimed]: [f64; 2]) -> Played {
     let mut random = Random::new(seed);
     let mut up = vec![0_u32; site.nodes as usize];
-    let mut lost = None;
+    let (mut all, mut lost) = (0, None);
     // When each call ends, ns, and where it is.
     let mut ends: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
     let mut played = Played::default();
     let between_s = demand.call_seconds / f64::from(demand.calls);
-    let (break_s, end_s) = (demand.call_seconds * FILLING, demand.call_seconds * (FILLING + MAIMED));
+    let (break_s, end_s) = (demand.call_seconds * filling, demand.call_seconds * (filling + maimed));
     let (mut now_s, mut turn) = (0.0, 0);
     loop {
         now_s += exponential(&mut random, between_s);
@@ -61,11 +65,13 @@ pub fn play(site: &Site, demand: &Demand, seed: u64) -> Played {
             ends.pop();
             if lost != Some(node) {
                 up[node] -= 1;
+                all -= 1;
             }
         }
         if now_s >= break_s && lost.is_none() && site.nodes > 1 {
             lost = Some(0);
             played.lost_with_node = u64::from(std::mem::take(&mut up[0]));
+            all -= played.lost_with_node;
         }
         played.begun += 1;
         turn = (turn + 1) % up.len();
@@ -77,8 +83,9 @@ pub fn play(site: &Site, demand: &Demand, seed: u64) -> Played {
         };
         played.passed_on += u64::from(passed > 0);
         up[node] += 1;
+        all += 1;
         ends.push(Reverse((nanos(now_s + exponential(&mut random, demand.call_seconds)), node)));
-        played.peak = played.peak.max(up.iter().map(|calls| u64::from(*calls)).sum());
+        played.peak = played.peak.max(all);
         played.peak_of_node = played.peak_of_node.max(up[node]);
     }
 }
@@ -126,15 +133,14 @@ mod tests {
 
     #[test]
     fn one_node_blocks_as_erlang_says() {
-        // Many short histories of one node that is never lost: the same share as by the formula, within a fifth.
+        // Long histories of one node that is never lost: the same share as by the formula, within a fifth.
         let site = Site { nodes: 1, calls_per_node: 110 };
         let (mut begun, mut refused) = (0, 0);
-        for seed in 0..40 {
-            let played = play(&site, &DEMAND, seed);
+        for seed in 0..4 {
+            let played = play_for(&site, &DEMAND, seed, [250.0, 0.0]);
             (begun, refused) = (begun + played.begun, refused + played.refused);
         }
-        // The first three tenths of a history find a site that is not full yet.
-        let (found, expected) = (refused as f64 / begun as f64 / 0.75, erlang_b(110, 100.0));
+        let (found, expected) = (refused as f64 / begun as f64, erlang_b(110, 100.0));
         assert!((found / expected - 1.0).abs() < 0.2, "{found} beside {expected}");
     }
 
