@@ -13,7 +13,7 @@ use super::reels::{REEL_AUDIO, REELS, REELS_BYTES, REELS_ENDED, REELS_UP};
 use super::shadow::{SHADOW_CPU, SHADOW_DIFFERENCE, SHADOW_STEPS};
 use super::site::{BUS_EVENTS, BUS_RESTORES, BUS_UP, NODE_INFO, NODES_HEARD};
 use super::sources::{PULLS, SOURCE_ACCURACY, SOURCE_AGE, SOURCE_COMPLETENESS, SOURCE_ROWS};
-use super::watching::{CAPTURED_DROPPED, HEP, TELEMETRY};
+use super::watching::{CAPTURED_DROPPED, HEP};
 use super::{api::REQUESTS_LIMITED, bounds::Bounds};
 
 /// How a metric behaves.
@@ -498,7 +498,6 @@ pub const TABLE: &[Metric] = &[
     COPIER_RESTARTS,
     CAPTURED_DROPPED,
     HEP,
-    TELEMETRY,
     REINVITES,
     BYPASSES,
     SIP_REFUSED,

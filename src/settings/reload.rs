@@ -48,7 +48,6 @@ impl Settings {
             mail,
             capture,
             hep,
-            telemetry,
             speech,
             policy: _,
             forks,
@@ -74,7 +73,6 @@ impl Settings {
         kept.keep("mail", &mut self.mail, mail);
         kept.keep("capture", &mut self.capture, capture);
         kept.keep("hep", &mut self.hep, hep);
-        kept.keep("telemetry", &mut self.telemetry, telemetry);
         kept.forks(&mut self.forks, forks);
         kept.keep("webrtc", &mut self.webrtc, webrtc);
         kept.keep("crm", &mut self.crms, crms);
