@@ -346,6 +346,12 @@ pub const HANDSHAKE_DATAGRAMS_DROPPED: Metric = counter(
     &[],
     "Datagrams of DTLS handshakes dropped because too many waited; far ends repeat them.",
 );
+/// Media threads that broke down.
+pub const MEDIA_RESTARTS: Metric = counter(
+    "calmline_media_restarts_total",
+    &[],
+    "How often a media thread broke down and began again; the calls that it had have ended.",
+);
 /// Tap losses.
 pub const TAP_DROPPED: Metric = counter(
     "calmline_tap_dropped_packets_total",
@@ -525,6 +531,7 @@ pub const TABLE: &[Metric] = &[
     HANDSHAKES,
     HANDSHAKE,
     HANDSHAKE_DATAGRAMS_DROPPED,
+    MEDIA_RESTARTS,
     TAP_DROPPED,
     LOAD_INFO,
     LOAD_CHANGES,

@@ -107,7 +107,7 @@ impl Server {
             figures: media.figures(),
             load: LoadMeter::new(std::thread::available_parallelism().map_or(1, usize::from)),
             media,
-            unclosed: Vec::new(),
+            owed: VecDeque::new(),
             handshakes,
             listening,
             bench,
