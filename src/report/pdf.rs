@@ -8,11 +8,10 @@ use krilla::Document;
 use krilla::metadata::Metadata;
 use krilla::page::PageSettings;
 use krilla::text::Font;
-use ttf_parser::Face;
 
 use super::chart::{self, ChartError};
 use super::sections::{Bar, Cell, Grid, sections, span, title};
-use super::typeface::{lines, width};
+use super::typeface::{Face, lines, width};
 use super::{Language, Report, ReportError, Typeface};
 use canvas::{Canvas, Plot};
 
