@@ -53,8 +53,8 @@ use crate::web::{
 const EVENTS_MAX: usize = 4_096;
 /// Copied packets that may wait for the copying thread: more than a second of as many calls as are copied at a time.
 const COPIES_MAX: usize = 2_048;
-/// The same where audio is kept: a sixth of a second of a thousand calls, 12 MB.
-const KEPT_COPIES_MAX: usize = 16_384;
+/// The same where audio is kept: more than a second of five hundred calls, 48 MB once they were all in use.
+const KEPT_COPIES_MAX: usize = 65_536;
 /// Orders that may wait.
 const ORDERS_MAX: usize = 64;
 /// How long running calls have for their goodbyes.
