@@ -3,12 +3,11 @@
 //! It takes what a sign-in takes: a wrong password counts as one there, and a code is asked for where there is a second factor.
 //! All sessions of theirs end, as with any other password; the one that asks begins anew.
 
-use axum::Extension;
 use axum::extract::State;
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, extract::rejection::JsonRejection};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -59,7 +58,7 @@ async fn changed(
     app: &App,
     who: Who,
     headers: &HeaderMap,
-    given: Result<Json<OtherPassword>, JsonRejection>,
+    given: Body<OtherPassword>,
 ) -> Result<Response, Box<Response>> {
     let refused = |problem: Problem| Box::new(problem.into_response());
     let wrong = |detail: String| refused(Problem::new(StatusCode::BAD_REQUEST, detail));
