@@ -53,7 +53,7 @@ pub use journal::Journal;
 use keeper::Keeper;
 pub use keys::{KeyError, KeyRing, MasterKey, Rotated};
 pub use notices::entry_of;
-use opening::{key_of, opened_keys};
+use opening::{Masters, key_of, opened_keys};
 pub use opening::{keys_and_trail, master_key, rewrap};
 pub use reels::ReelKey;
 #[cfg(test)]
@@ -174,14 +174,15 @@ impl Store {
         let folder = &settings.folder;
         let failed = |path: &Path, source| StoreError::File { path: path.display().to_string(), source };
         fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
-        let (keys, rotated) = opened_keys(settings)?;
+        let mut masters = Masters::fetch(settings)?;
+        let (keys, rotated) = opened_keys(&mut masters)?;
         let keys = Arc::new(keys);
         let audit = folder.join(AUDIT_FOLDER);
         let journal = Journal::start(&audit, &keys, metrics).map_err(|source| failed(&audit, source))?;
         let trail = Trail::new(&audit, settings.trail.archive.as_deref());
         let tidying = Tidying::start(&settings.trail, &trail, &keys, &journal);
         let tidying = tidying.map_err(|source| failed(&audit, source))?;
-        let door = settings.site.as_ref().map(|site| Door::new(site, settings)).transpose()?;
+        let door = settings.site.as_ref().map(|site| Door::new(site, &mut masters)).transpose()?;
         let keeper =
             Keeper::start((settings, door), &keys, &trail, metrics).map_err(|source| failed(folder, source))?;
         let (folder, backups, keeps) = (folder.clone(), settings.backups.clone(), settings.keep.calls);

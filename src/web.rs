@@ -42,6 +42,7 @@ mod openapi;
 mod orders;
 mod outcomes;
 mod own;
+mod password;
 mod people;
 mod permit;
 mod playback;

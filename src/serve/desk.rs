@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime};
 
 use media::{Event, LegId};
 use tokio::sync::mpsc::Receiver;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
@@ -16,6 +15,7 @@ use super::load::{LoadMeter, Reading, processor_time};
 use super::reload::{Fresh, Neighbours};
 use super::start::show_policies;
 use super::systemd::Watchdog;
+use super::telling::Telling;
 use super::watching::Watching;
 use crate::control::{
     Command, Control, ControlSettings, Done, ForkEvent, HandshakeFailure, Input, Load, OldTerms, Order, SipEvent,
@@ -28,7 +28,6 @@ use crate::settings::{Checked, Policies, SipSettings, Zone};
 use crate::shell::browser::Browsers;
 use crate::shell::clock::Clock;
 use crate::shell::copy::Copies;
-use crate::shell::crm::Outbox;
 use crate::shell::dtls::worker::Handshakes;
 use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Baselines, Bench, Heard, Listening, Parties, Uttered, Words};
@@ -74,10 +73,8 @@ pub(super) struct Desk {
     pub(super) store: Option<Store>,
     /// Who keeps audio, where there is a store.
     pub(super) reels: Option<Reels>,
-    pub(super) outbox: Option<Outbox>,
+    pub(super) telling: Telling,
     pub(super) knowing: Knowing,
-    /// Who notes minutes, and writes reports by the clock.
-    pub(super) reporting: Vec<JoinHandle<()>>,
     pub(super) metrics: Metrics,
     pub(super) readiness: Arc<Readiness>,
     pub(super) web: Option<WebHandle>,
@@ -196,7 +193,7 @@ impl Desk {
 
     /// Lets calls that begin from now on go by another configuration.
     fn take_up(&mut self, fresh: Fresh) {
-        let Fresh { checked, neighbours, keeps_policies, live, taken } = fresh;
+        let Fresh { checked, neighbours, outside, keeps_policies, live, taken } = fresh;
         let Checked { settings, policies, judges, recognizer, knowledge, spoken, good: _ } = *checked;
         let Policies { policies, prompts, ringback, sayings: _, intents: _, texts } = policies;
         show_policies(&policies, &self.metrics, &self.readiness);
@@ -215,7 +212,8 @@ impl Desk {
         if self.reels.is_some() && settings.routes.keep_audio() {
             self.readiness.want_reels();
         }
-        self.knowing.exchange(&settings, knowledge);
+        self.knowing.exchange(&settings, knowledge, outside.sources);
+        self.telling.exchange(&settings, outside.receivers);
         let reload = if keeps_policies { Control::reload_around } else { Control::reload };
         let terms = reload(&mut self.control, ControlSettings::from(&settings), policies, sounds);
         self.knowing.show_in_force(settings.clone(), &self.control);

@@ -11,8 +11,8 @@ use super::query::PageQuery;
 use super::reload::Reloaded;
 use super::{
     alerts, audio, audit, backup, calls, capture, channel, consent, console, deliveries, events, exports, facts, forks,
-    health, interactions, keys, knowledge, libraries, log, models, moves, node, oidc, orders, outcomes, own, people,
-    playback, policies, readiness, recordings, reload, reports, signing, sources, trial, users, wall, webrtc,
+    health, interactions, keys, knowledge, libraries, log, models, moves, node, oidc, orders, outcomes, own, password,
+    people, playback, policies, readiness, recordings, reload, reports, signing, sources, trial, users, wall, webrtc,
 };
 use crate::report::Report;
 use crate::store::{Backup, Checking, ErasedTenant, Hold, Rotated};
@@ -74,6 +74,7 @@ pub(super) fn open() -> Doors {
         )
         .open(Method::POST, "/v1/session", signing::sign_in, sign_in)
         .open(Method::DELETE, "/v1/session", signing::sign_out, sign_out())
+        .open(Method::POST, "/v1/me/password", password::change, own_password())
         .open(
             Method::GET,
             "/v1/session/ways",
@@ -116,6 +117,14 @@ fn sign_out() -> Description {
         .answers::<signing::SignedOut>(OK, "Nobody is here; the browser can go on to sign out of the provider, too")
         .answers_empty(NO_CONTENT, "Nobody is")
         .refuses(&[FORBIDDEN])
+}
+
+fn own_password() -> Description {
+    describe("Gives whoever is signed in another password")
+        .body::<password::OtherPassword>()
+        .answers::<signing::SessionBody>(OK, "Whose session it is; all others of theirs have ended")
+        .answer_header("set-cookie", "The cookie by which the browser is known from now on")
+        .refuses(&[BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, TOO_MANY, UNAVAILABLE])
 }
 
 /// The addresses that ask for somebody who is known.

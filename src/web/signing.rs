@@ -145,6 +145,11 @@ pub(super) struct SessionBody {
 }
 
 impl Credentials {
+    /// Those of somebody who is known already.
+    pub(super) fn of(user: String, password: String, code: Option<String>) -> Self {
+        Self { user, password, code }
+    }
+
     fn fits(&self) -> bool {
         let lengths = [self.user.len(), self.password.len(), self.code.as_ref().map_or(0, String::len)];
         lengths.into_iter().all(|length| length <= FIELD_BYTES_MAX)
@@ -152,7 +157,7 @@ impl Credentials {
 }
 
 impl SessionBody {
-    fn new(user: String, role: Role) -> Self {
+    pub(super) fn new(user: String, role: Role) -> Self {
         Self { user, role: role.name(), may: areas(role), idle_s: IDLE_MAX.as_secs() }
     }
 }
@@ -283,38 +288,16 @@ pub(super) async fn sign_in(
         return *refused;
     }
     let given = match given {
-        Ok(Json(given)) if given.fits() => given,
-        Ok(_) => return Problem::new(StatusCode::BAD_REQUEST, "a name, password or code is too long").into_response(),
+        Ok(Json(given)) => given,
         Err(error) => return Problem::new(StatusCode::BAD_REQUEST, error.body_text()).into_response(),
     };
     if !is_own(&Method::POST, &headers) {
         return strange().into_response();
     }
-    let known = app.live.load().users.get(&given.user).cloned();
-    let (user, is_known) = (given.user.clone(), known.is_some());
-    let Ok(place) = Arc::clone(&app.signed.waiting).try_acquire_owned() else {
-        let detail = "too many sign-ins at a time: try again in a moment";
-        return ([(RETRY_AFTER, "1")], Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)).into_response();
-    };
-    let check = app.signed.clone().check(known, given);
-    // On its own: whoever asks may go before the password is checked, and it counts all the same.
-    let checked = tokio::spawn(async move {
-        let checked = check.await;
-        drop(place);
-        checked
-    });
-    let checked = checked.await;
-    let settings = match checked.unwrap_or(Err(Refusal::Wrong { locks: false })) {
+    let user = given.user.clone();
+    let settings = match checked(&app, given).await {
         Ok(settings) => settings,
-        Err(refusal) => {
-            // A name that is none may be a password that was typed in its place; and the trail is for good.
-            if let Refusal::Wrong { locks } = refusal
-                && is_known
-            {
-                app.audit("sign_in_refused", &user, "", json!({ "locks": locks })).await;
-            }
-            return refused(&refusal);
-        }
+        Err(refused) => return *refused,
     };
     let role = settings.role;
     let begun = app.signed.begin(&headers, &user, settings, None);
@@ -325,6 +308,41 @@ pub(super) async fn sign_in(
     app.audit("signed_in", &user, "", json!({ "role": role.name() })).await;
     let cookie = set_cookie(&headers, &number, AGE_MAX);
     ([(SET_COOKIE, cookie)], Json(SessionBody::new(user, role))).into_response()
+}
+
+/// Checks a password once it is its turn: the user's entry, or what is answered. What is wrong is on record.
+pub(super) async fn checked(app: &App, given: Credentials) -> Result<UserSettings, Box<Response>> {
+    let problem = |status, detail| Problem::new(status, detail).into_response();
+    if !given.fits() {
+        return Err(Box::new(problem(StatusCode::BAD_REQUEST, "a name, password or code is too long")));
+    }
+    let known = app.live.load().users.get(&given.user).cloned();
+    let (user, is_known) = (given.user.clone(), known.is_some());
+    let Ok(place) = Arc::clone(&app.signed.waiting).try_acquire_owned() else {
+        let detail = "too many sign-ins at a time: try again in a moment";
+        let busy = problem(StatusCode::TOO_MANY_REQUESTS, detail);
+        return Err(Box::new(([(RETRY_AFTER, "1")], busy).into_response()));
+    };
+    let check = app.signed.clone().check(known, given);
+    // On its own: whoever asks may go before the password is checked, and it counts all the same.
+    let checked = tokio::spawn(async move {
+        let checked = check.await;
+        drop(place);
+        checked
+    });
+    let checked = checked.await;
+    match checked.unwrap_or(Err(Refusal::Wrong { locks: false })) {
+        Ok(settings) => Ok(settings),
+        Err(refusal) => {
+            // A name that is none may be a password that was typed in its place; and the trail is for good.
+            if let Refusal::Wrong { locks } = refusal
+                && is_known
+            {
+                app.audit("sign_in_refused", &user, "", json!({ "locks": locks })).await;
+            }
+            Err(Box::new(refused(&refusal)))
+        }
+    }
 }
 
 /// `GET /v1/session`.
@@ -368,12 +386,12 @@ fn refused(refusal: &Refusal) -> Response {
     ([(RETRY_AFTER, wait)], Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)).into_response()
 }
 
-fn strange() -> Problem {
+pub(super) fn strange() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, format!("expected a request of the console, with `{CONSOLE_HEADER}`"))
 }
 
 /// Whether a request comes from one of our own pages: what changes anything has the header, a WebSocket our origin.
-fn is_own(method: &Method, headers: &HeaderMap) -> bool {
+pub(super) fn is_own(method: &Method, headers: &HeaderMap) -> bool {
     if headers.contains_key(UPGRADE) {
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let origin = text(ORIGIN).and_then(|origin| origin.split_once("://")).map(|(_, host)| host);

@@ -254,7 +254,7 @@ fn known(app: &App) -> Result<BTreeMap<String, Account>, Problem> {
 }
 
 /// One of those that are kept.
-fn account(app: &App, name: &str) -> Result<Account, Problem> {
+pub(super) fn account(app: &App, name: &str) -> Result<Account, Problem> {
     if app.accounts.is_configured(name) {
         let detail = format!("{name} stands in the configuration: change it there, and have it read again");
         return Err(Problem::new(StatusCode::CONFLICT, detail));
@@ -317,7 +317,7 @@ async fn renewed(name: &str, mut account: Account, password: bool, totp: bool) -
 }
 
 /// Writes down who asks for a change of an account, changes it, and writes down that it is done; sessions that it ends, end now.
-async fn put(app: &App, who: &Who, kind: &str, name: &str, account: Option<Account>) -> Result<(), Problem> {
+pub(super) async fn put(app: &App, who: &Who, kind: &str, name: &str, account: Option<Account>) -> Result<(), Problem> {
     let store = kept(app)?;
     let mut all = known(app)?;
     let what = json!({ "user": name, "before": all.get(name).map(told), "after": account.as_ref().map(told) });

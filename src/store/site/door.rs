@@ -4,14 +4,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ring::aead::LessSafeKey;
 use ring::hmac;
-use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
-use super::super::keys::{KEY_BYTES, KeyError, MasterKey};
-use super::super::opening::key_of;
+use super::super::keys::{KEY_BYTES, KeyError, MasterKey, random};
+use super::super::opening::Masters;
 use super::super::trees::Together;
 use super::{seal, unseal};
-use crate::settings::{SiteSettings, StoreSettings};
+use crate::settings::SiteSettings;
 
 /// Where the secret lies.
 const TREE: &str = "site";
@@ -38,10 +37,9 @@ impl std::fmt::Debug for Door {
 impl Door {
     /// # Errors
     /// When a master key cannot be had.
-    pub(in super::super) fn new(site: &SiteSettings, settings: &StoreSettings) -> Result<Self, KeyError> {
-        let masters = std::iter::once(&settings.master_key).chain(&settings.previous_key);
-        let keys = masters.map(|source| key_of(source, &settings.folder).map(|master| sealing(&master)));
-        let keys = keys.collect::<Result<Vec<_>, KeyError>>()?;
+    pub(in super::super) fn new(site: &SiteSettings, masters: &mut Masters<'_>) -> Result<Self, KeyError> {
+        let previous = masters.previous()?.map(sealing);
+        let keys = std::iter::once(sealing(masters.current())).chain(previous).collect();
         let keys = Arc::new(Mutex::new(keys));
         Ok(Self { settings: site.clone(), keys, index: Arc::default(), between: Arc::default() })
     }
@@ -83,9 +81,8 @@ impl Door {
     pub(super) fn secret(&self, together: &Together) -> Result<Zeroizing<Vec<u8>>, String> {
         let keys = self.keys().clone();
         let [current, ..] = &*keys else { return Err("no master key".to_owned()) };
-        let mut fresh = Zeroizing::new([0; KEY_BYTES]);
-        SystemRandom::new().fill(&mut *fresh).map_err(|_| KeyError::Random.to_string())?;
         let said = |error: KeyError| error.to_string();
+        let fresh = Zeroizing::new(random::<KEY_BYTES>().map_err(said)?);
         let sealed = together.first(TREE, SECRET, &seal(current, SECRET, &*fresh).map_err(said)?)?;
         let opened = keys.iter().position(|key| unseal(key, SECRET, &sealed).is_ok());
         let Some(at) = opened else {

@@ -13,6 +13,7 @@ use crate::settings::{DatabaseSettings, MasterKeySource, SiteSettings, StoreSett
 use crate::store::embedded::Running;
 use crate::store::embedded::tests::{BEGAN, call};
 use crate::store::keys::{KeyRing, MasterKey};
+use crate::store::opening::Masters;
 use crate::store::trees::tests::database;
 use crate::users::Role;
 
@@ -60,7 +61,8 @@ impl Nodes {
         let master = MasterKey::read(&self.root.path().join("master.key")).expect("a key");
         let keys = Arc::new(KeyRing::open(&folder.join("keys.json"), &master).expect("keys"));
         let site = settings.site.as_ref().expect("it is of a site");
-        let door = Door::new(site, settings).map_err(|error| error.to_string())?;
+        let mut masters = Masters::fetch(settings).map_err(|error| error.to_string())?;
+        let door = Door::new(site, &mut masters).map_err(|error| error.to_string())?;
         Embedded::open(&folder.join("calls"), Some(&self.database), &keys)?.in_site(&door)
     }
 }
