@@ -319,7 +319,8 @@ impl Store {
         self.read(move |embedded| embedded.call(&id)).await
     }
 
-    /// The lines of ended calls that started before `before`, newest first.
+    /// The lines of ended calls that started before `before`, newest first: `max`, and with the last of them all others of its
+    /// millisecond, so that a list goes on by when that started.
     ///
     /// # Errors
     /// As [`Store::call`].
@@ -327,7 +328,7 @@ impl Store {
         self.read(move |embedded| embedded.calls(before, max)).await
     }
 
-    /// The calls of a person that started before `before`, whole, newest first.
+    /// The calls of a person that started before `before`, whole, newest first; as many as [`Store::calls`] lists.
     ///
     /// # Errors
     /// As [`Store::call`], and when the address names nobody.

@@ -10,6 +10,7 @@ mod hostile;
 mod library;
 mod oidc;
 mod orders;
+mod pages;
 mod people;
 mod playback;
 mod reload;

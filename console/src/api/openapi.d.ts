@@ -2193,7 +2193,7 @@ export interface components {
             calls: components["schemas"]["Summary"][];
             /**
              * Format: date-time
-             * @description What `before` goes on by where older calls have not been looked at yet, however few are listed here.
+             * @description What `before` goes on by where there may be older calls, however few are listed here.
              */
             next?: string | null;
         };
