@@ -14,7 +14,10 @@ use super::shadow::{SHADOW_CPU, SHADOW_DIFFERENCE, SHADOW_STEPS};
 use super::site::{BUS_EVENTS, BUS_RESTORES, BUS_UP, NODE_INFO, NODES_HEARD};
 use super::sources::{PULLS, SOURCE_ACCURACY, SOURCE_AGE, SOURCE_COMPLETENESS, SOURCE_ROWS};
 use super::watching::{CAPTURED_DROPPED, HEP};
-use super::{api::REQUESTS_LIMITED, bounds::Bounds};
+use super::{
+    api::{CONNECTIONS, CONNECTIONS_REFUSED, REQUESTS_LIMITED},
+    bounds::Bounds,
+};
 
 /// How a metric behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -469,6 +472,8 @@ pub const TABLE: &[Metric] = &[
     DELIVERIES,
     DELIVERIES_KEPT,
     REQUESTS_LIMITED,
+    CONNECTIONS,
+    CONNECTIONS_REFUSED,
     FORKED_SAMPLES,
     CALL_SETUP,
     CALL_TALK,

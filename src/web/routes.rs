@@ -34,6 +34,8 @@ use super::policies::InForce;
 use super::problem::{Problem, as_problem};
 use super::recordings::RECORDING_BYTES_MAX;
 use super::scope::{Place, Scope};
+use super::seats::Seats;
+use super::server;
 use super::signing::{Ended, Signed, Who};
 use crate::notice::Notice;
 use crate::shell::told::Told;
@@ -59,12 +61,12 @@ pub(super) struct App {
     pub(super) permissions: Arc<Permissions>,
     pub(super) replacing: Replacing,
     pub(super) searching: Arc<Semaphore>,
-    pub(super) subscribers: Arc<Semaphore>,
-    pub(super) walls: Arc<Semaphore>,
-    pub(super) own_feeds: Arc<Semaphore>,
-    pub(super) audio_places: Arc<Semaphore>,
-    pub(super) playing: Arc<Semaphore>,
-    pub(super) channels: Arc<Semaphore>,
+    pub(super) subscribers: Arc<Seats>,
+    pub(super) walls: Arc<Seats>,
+    pub(super) own_feeds: Arc<Seats>,
+    pub(super) listeners: Arc<Seats>,
+    pub(super) players: Arc<Seats>,
+    pub(super) channels: Arc<Seats>,
     pub(super) uploads: Arc<Semaphore>,
     pub(super) closing: CancellationToken,
 }
@@ -128,6 +130,7 @@ pub(super) fn router(app: App) -> Router {
     let closed = closed
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "no such address"))
         .layer(middleware::from_fn(etag::named))
+        .layer(middleware::from_fn(server::known))
         .layer(middleware::from_fn_with_state(app.clone(), admit));
     open.merge(closed)
         .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "not with this method"))

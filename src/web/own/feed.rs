@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
@@ -14,7 +13,6 @@ use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use serde_json::json;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::{FirstShown, OwnCalls, agent, nobody};
@@ -22,6 +20,7 @@ use crate::web::bus::{Delivery, Subscription};
 use crate::web::events::{KEEP_ALIVE, RETRY, accepts_event_stream};
 use crate::web::problem::Problem;
 use crate::web::routes::App;
+use crate::web::seats::Seat;
 use crate::web::sessions::Shown;
 use crate::web::signing::{Ended, Who};
 
@@ -40,7 +39,7 @@ struct Follower {
     /// What was told last, and of which calls.
     told: Option<String>,
     calls: BTreeSet<String>,
-    _place: OwnedSemaphorePermit,
+    _seat: Seat,
 }
 
 /// `GET /v1/own/events`.
@@ -55,12 +54,11 @@ pub(in crate::web) async fn follow(
     if !accepts_event_stream(&headers) {
         return Err(Problem::new(StatusCode::NOT_ACCEPTABLE, "ask with `Accept: text/event-stream`"));
     }
-    let full = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many agents who are told of their calls");
-    let place = Arc::clone(&app.own_feeds).try_acquire_owned().map_err(full)?;
+    let seat = app.own_feeds.take(Some(&user))?;
     let subscription = app.bus.subscribe(None);
     let ended = ended.map_or_else(CancellationToken::new, |Extension(Ended(ended))| ended);
     let calls = BTreeSet::new();
-    let follower = Follower { app, user, shown, ended, subscription, told: None, calls, _place: place };
+    let follower = Follower { app, user, shown, ended, subscription, told: None, calls, _seat: seat };
     let told = futures::stream::unfold(follower, async |mut follower| {
         let body = follower.next().await?;
         Some((Ok::<_, Infallible>(SseEvent::default().event("own_calls").retry(RETRY).data(body)), follower))

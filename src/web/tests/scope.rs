@@ -106,6 +106,21 @@ async fn a_machine_of_a_tenant_may_what_a_supervisor_may_and_nothing_else() {
     assert_eq!(wrong.status, 401, "{}", wrong.body);
 }
 
+/// However many one keeps open, others have some.
+#[tokio::test]
+async fn nobody_takes_every_place_of_what_goes_on_for_long() {
+    let (fixture, [_, supervisor, machine]) = with_some_who_see_one().await;
+    let stream = |known_by: &str| format!("{known_by}Accept: text/event-stream\r\n");
+    let mut open = Vec::new();
+    for _ in 0..SUBSCRIBERS_MAX / 2 {
+        open.push(Stream::open_as(fixture.handle.addr, "", &stream(&machine)).await);
+    }
+    let refused = Wire(fixture.handle.addr).ask("GET", "/v1/events", &stream(&machine)).await;
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    open.push(Stream::open_as(fixture.handle.addr, "", &stream(&supervisor)).await);
+    open.push(Stream::open(fixture.handle.addr, "", "").await);
+}
+
 /// What goes on for long ends with a token that opens nothing any more, and goes on over another reading of it.
 #[tokio::test]
 async fn a_token_that_is_taken_out_opens_nothing_and_shows_nothing_any_more() {
