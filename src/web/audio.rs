@@ -82,13 +82,7 @@ pub(super) async fn audio(
 }
 
 /// Lets a client in, gives it the call's frames, and sees it out.
-async fn serve(
-    app: App,
-    call: String,
-    layout: Layout,
-    _seat: Seat,
-    opened: oneshot::Sender<Result<Opened, Problem>>,
-) {
+async fn serve(app: App, call: String, layout: Layout, _seat: Seat, opened: oneshot::Sender<Result<Opened, Problem>>) {
     let order = Order::OpenAudio { call: call.clone(), layout: layout.as_str() };
     let (client, leg) = match ask(&app, order).await {
         Ok(Done::Audio { client, leg }) => (client, leg),

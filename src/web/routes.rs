@@ -188,8 +188,9 @@ async fn admit(State(app): State<App>, path: Option<MatchedPath>, mut request: R
     response.map(|body| Body::from_stream(body.into_data_stream().take_until(ended.cancelled_owned())))
 }
 
-/// Whether the call that a request is about, if it is about one, is somebody's to see. One that nobody knows is everybody's, to be
-/// told so.
+/// Whether the call that a request is about, if it is about one, is somebody's to see. One that nobody knows is so of those alone who
+/// see all: others would be told by what is wrong with their request that it is nobody else's. One whose alert still waits may be
+/// known by that alone.
 async fn sees(app: &App, scope: &Scope, request: &mut Request) -> bool {
     if !scope.is_limited() {
         return true;
@@ -200,14 +201,19 @@ async fn sees(app: &App, scope: &Scope, request: &mut Request) -> bool {
     }
     let Some(call) = call_of(request).await else { return false };
     let on_board = app.bus.with_board(|board| board.call(&call).map(|record| scope.sees_call(record)));
-    match (on_board, &app.store) {
-        (Some(sees), _) => sees,
-        (None, None) => true,
-        (None, Some(store)) => match store.call(call).await {
-            Ok(record) => record.is_none_or(|record| scope.sees_call(&record)),
-            Err(_) => false,
+    let known = match (on_board, &app.store) {
+        (None, Some(store)) => match store.call(call.clone()).await {
+            Ok(record) => record.map(|record| scope.sees_call(&record)),
+            // Whose it is cannot be known; an answer of its own would tell it from calls of others on the board.
+            Err(_) => Some(false),
         },
-    }
+        (on_board, _) => on_board,
+    };
+    known.unwrap_or_else(|| {
+        let waiting = app.escalating.waiting();
+        let mut alerts = waiting.iter().filter(|alert| alert.call == call);
+        alerts.any(|alert| scope.sees(Some(&alert.route), alert.tenant.as_deref()))
+    })
 }
 
 /// Answers a request; figures are no business of anybody's.

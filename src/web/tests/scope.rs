@@ -69,17 +69,22 @@ async fn every_address_of_a_call_of_others_says_that_there_is_none() {
             if !permissions.may(Role::Supervisor, method, path) || path.starts_with("/v1/knowledge/") {
                 continue;
             }
-            let of = async |call: &str| {
-                let at = path.replace("{id}", call).replace("{prompt}", "1").replace("{supervisor}", "1");
-                let (kind, body) = asked_with(method.as_str(), path);
+            let of = async |call: &str, is_good: bool| {
+                let number = if is_good { "1" } else { "x" };
+                let at = path.replace("{id}", call).replace("{prompt}", number).replace("{supervisor}", number);
+                let at = if is_good { at } else { format!("{at}?limit=0&layout=x&nothing=1") };
+                let (kind, body) = if is_good { asked_with(method.as_str(), path) } else { ("application/json", "x") };
                 let kind = if kind.is_empty() { String::new() } else { format!("Content-Type: {kind}\r\n") };
                 let headers = format!("{known_by}{CONSOLE}{kind}Content-Length: {}\r\n", body.len());
                 wire.exchange(method.as_str(), &at, &headers, body).await
             };
-            let (others, nobodys, own) = (of("call-1").await, of("call-9").await, of("call-2").await);
-            assert_eq!(others.status, 404, "{method} {path}: {}", others.body);
-            assert_eq!(others.json_line()["detail"], "no such call", "{method} {path}");
-            assert_eq!((nobodys.status, &nobodys.body), (others.status, &others.body), "{method} {path}");
+            for is_good in [true, false] {
+                let (others, nobodys) = (of("call-1", is_good).await, of("call-9", is_good).await);
+                assert_eq!(others.status, 404, "{method} {path}: {}", others.body);
+                assert_eq!(others.json_line()["detail"], "no such call", "{method} {path}");
+                assert_eq!((nobodys.status, &nobodys.body), (others.status, &others.body), "{method} {path} {is_good}");
+            }
+            let own = of("call-2", true).await;
             assert!(!own.body.contains("no such call"), "{method} {path}: {}", own.body);
             walked += 1;
         }
