@@ -48,7 +48,7 @@ use audit::{AuditFound, AuditWanted, Trail};
 pub use check::{Checking, NoCheck};
 use embedded::Embedded;
 pub use embedded::{Erased, ErasedTenant, Held, Hold, names_somebody};
-pub use exports::NoExport;
+pub use exports::{Exported, NoExport};
 pub use journal::Journal;
 use keeper::Keeper;
 pub use keys::{KeyError, KeyRing, MasterKey, Rotated};
