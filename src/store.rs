@@ -32,7 +32,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tracing::warn;
 use utoipa::ToSchema;
 
@@ -65,6 +65,9 @@ use tidying::Tidying;
 /// The longest that a decision waits for the disk. When it takes longer the call goes on, and that is counted.
 pub const PATIENCE: Duration = Duration::from_millis(50);
 
+/// Those who look through much of what is kept at the same time; further ones wait: calls need the processors, too.
+const SEARCHES_MAX: usize = 2;
+
 /// Where things lie in the store's folder.
 const KEYS_FILE: &str = "keys.json";
 const AUDIT_FOLDER: &str = "audit";
@@ -88,6 +91,7 @@ pub struct Store {
     backup: Arc<Mutex<Backup>>,
     /// What became of the last look through the audit trail.
     check: Arc<Mutex<Checking>>,
+    searching: Arc<Semaphore>,
 }
 
 /// What became of the last back-up.
@@ -183,8 +187,9 @@ impl Store {
             Keeper::start((settings, door), &keys, &trail, metrics).map_err(|source| failed(folder, source))?;
         let (folder, backups, keeps) = (folder.clone(), settings.backups.clone(), settings.keep.calls);
         let audio = settings.audio.clone();
-        let (backup, check) = (Arc::default(), Arc::default());
-        let store = Self { journal, keeper, keys, keeps, audio, folder, trail, tidying, backups, backup, check };
+        let (backup, check, searching) = (Arc::default(), Arc::default(), Arc::new(Semaphore::new(SEARCHES_MAX)));
+        let store =
+            Self { journal, keeper, keys, keeps, audio, folder, trail, tidying, backups, backup, check, searching };
         rotated.into_iter().for_each(|rotated| store.audit("keys_rotated", rotated));
         Ok(store)
     }
@@ -442,13 +447,24 @@ impl Store {
         self.write(move |embedded| embedded.note_minute(Moment::now(), ready)).await
     }
 
-    /// Looks for entries of the audit trail, newest first.
+    /// Waits for one's turn to look through much of what is kept; it is over when this is dropped.
+    pub async fn turn(&self) -> OwnedSemaphorePermit {
+        Arc::clone(&self.searching).acquire_owned().await.expect("the semaphore is never closed")
+    }
+
+    /// Looks for entries of the audit trail, newest first, as soon as it has its turn.
     ///
     /// # Errors
     /// When a file of it cannot be read.
     pub async fn search_audit(&self, wanted: AuditWanted) -> Result<AuditFound, String> {
         let (trail, keys) = (self.trail.clone(), Arc::clone(&self.keys));
-        let found = tokio::task::spawn_blocking(move || audit::search(&trail, &keys, &wanted)).await;
+        let turn = self.turn().await;
+        let found = tokio::task::spawn_blocking(move || {
+            // Held until it is done, even when nobody waits any more.
+            let _turn = turn;
+            audit::search(&trail, &keys, &wanted)
+        });
+        let found = found.await;
         found.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 

@@ -112,6 +112,7 @@ async fn kept(
     limit: usize,
 ) -> Result<(Vec<(Moment, Value)>, Option<Moment>), String> {
     let mut found = Vec::new();
+    let _turn = if scope.is_limited() { Some(store.turn().await) } else { None };
     for _ in 0..READS_MAX {
         let page = if scope.is_limited() { LIST_MAX } else { limit + shown.len().min(LIST_MAX) };
         let lines = store.calls(before, page).await?;

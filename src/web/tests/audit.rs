@@ -3,6 +3,7 @@
 use super::*;
 use crate::settings::{MasterKeySource, StoreSettings};
 use crate::store::Store;
+use crate::store::audit::AuditWanted;
 
 #[tokio::test]
 async fn the_trail_is_searched_verified_and_has_both() {
@@ -42,6 +43,19 @@ async fn the_trail_is_searched_verified_and_has_both() {
     let found = verified(&wire).await;
     assert_eq!(found["is_whole"], false, "{found}");
     assert!(found["findings"][0].as_str().is_some_and(|what| what.contains("entry 1 was altered")), "{found}");
+    store.stop();
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_look_through_much_have_their_turns() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = store(root.path());
+    let turns = [store.turn().await, store.turn().await];
+    let wanted = AuditWanted { max: 1, ..AuditWanted::default() };
+    let waited = tokio::time::timeout(Duration::from_secs(5), store.search_audit(wanted.clone())).await;
+    assert!(waited.is_err(), "two others look already");
+    drop(turns);
+    store.search_audit(wanted).await.expect("readable");
     store.stop();
 }
 
