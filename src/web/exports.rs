@@ -71,57 +71,55 @@ pub(super) async fn of_table(
     let name = format!("attachment; filename=\"{}.{}\"", table.name(), format.name());
     let length = (CONTENT_LENGTH, exported.octets.len().to_string());
     let headers = [(CONTENT_TYPE, format.media_type().to_owned()), (CONTENT_DISPOSITION, name), length];
-    Ok((headers, sent(exported)).into_response())
+    Ok((headers, sent(exported, PATIENCE)).into_response())
 }
 
 /// A table piece by piece. It is in memory, and has its turn, until the last piece is on its way or whoever asked takes no more.
-fn sent(Exported { octets, turn }: Exported) -> Body {
+fn sent(Exported { octets, turn }: Exported, patience: Duration) -> Body {
     let (sender, mut pieces) = mpsc::channel(PIECES_IN_FLIGHT);
     tokio::spawn(async move {
         let (first, last) = octets.split_at(octets.len().saturating_sub(PIECE_OCTETS));
         let last = Bytes::copy_from_slice(last);
         for piece in first.chunks(PIECE_OCTETS) {
-            if !is_taken(&sender, Bytes::copy_from_slice(piece)).await {
+            if !is_taken(&sender, Bytes::copy_from_slice(piece), patience).await {
                 return;
             }
         }
         drop((octets, turn));
-        is_taken(&sender, last).await;
+        is_taken(&sender, last, patience).await;
     });
     Body::from_stream(futures::stream::poll_fn(move |context| pieces.poll_recv(context)))
 }
 
 /// Whether a piece is on its way.
-async fn is_taken(sender: &mpsc::Sender<Result<Bytes, Infallible>>, piece: Bytes) -> bool {
-    matches!(timeout(PATIENCE, sender.send(Ok(piece))).await, Ok(Ok(())))
+async fn is_taken(sender: &mpsc::Sender<Result<Bytes, Infallible>>, piece: Bytes, patience: Duration) -> bool {
+    matches!(timeout(patience, sender.send(Ok(piece))).await, Ok(Ok(())))
 }
 
 #[cfg(test)]
 mod tests {
     use axum::body::to_bytes;
     use tokio::sync::Semaphore;
-    use tokio::time::sleep;
 
     use super::*;
 
     static TURNS: Semaphore = Semaphore::const_new(1);
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_table_has_its_turn_until_it_is_fetched_or_nobody_takes_it() {
         let octets: Vec<u8> = (0..5 * PIECE_OCTETS + 7).map(|at| (at % 251) as u8).collect();
         let exported = || Exported { octets: octets.clone(), turn: TURNS.try_acquire().expect("it is over") };
-        let body = sent(exported());
-        sleep(PATIENCE / 2).await;
+        let body = sent(exported(), PATIENCE);
+        tokio::task::yield_now().await;
         assert!(TURNS.try_acquire().is_err(), "it is in memory");
         assert_eq!(to_bytes(body, usize::MAX).await.expect("whole"), octets);
 
-        let slow = sent(exported());
-        sleep(PATIENCE * 2).await;
-        assert!(TURNS.try_acquire().is_ok(), "nobody takes it");
+        let slow = sent(exported(), Duration::ZERO);
+        drop(TURNS.acquire().await.expect("nobody takes it"));
         assert!(to_bytes(slow, usize::MAX).await.expect("what was on its way").len() < octets.len());
         for few in [0, 1, PIECE_OCTETS] {
             let exported = Exported { octets: vec![1; few], ..exported() };
-            assert_eq!(to_bytes(sent(exported), usize::MAX).await.expect("whole").len(), few);
+            assert_eq!(to_bytes(sent(exported, PATIENCE), usize::MAX).await.expect("whole").len(), few);
         }
     }
 }

@@ -32,7 +32,7 @@ use super::own::FirstShown;
 use super::permit::Permissions;
 use super::policies::InForce;
 use super::problem::{Problem, as_problem};
-use super::recordings::RECORDING_BYTES_MAX;
+use super::recordings::{RECORDING_BYTES_MAX, UPLOAD_LIMIT};
 use super::scope::{Place, Scope};
 use super::seats::Seats;
 use super::server;
@@ -246,7 +246,7 @@ async fn bound(request: Request<Body>, next: Next) -> Response {
     // Files are longer than everything else, and few may send them.
     let is_file = ["/v1/libraries/", "/v1/policies/"].iter().any(|place| request.uri().path().starts_with(place));
     let (most, limit) = if request.uri().path() == "/v1/recordings" {
-        (RECORDING_BYTES_MAX, FILE_LIMIT)
+        (RECORDING_BYTES_MAX, UPLOAD_LIMIT)
     } else if is_file {
         (TEXT_BYTES_MAX as u64, FILE_LIMIT)
     } else {

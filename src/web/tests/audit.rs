@@ -46,16 +46,17 @@ async fn the_trail_is_searched_verified_and_has_both() {
     store.stop();
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn those_who_look_through_much_have_their_turns() {
     let root = tempfile::tempdir().expect("a folder");
     let store = store(root.path());
-    let turns = [store.turn().await, store.turn().await];
-    let wanted = AuditWanted { max: 1, ..AuditWanted::default() };
-    let waited = tokio::time::timeout(Duration::from_secs(5), store.search_audit(wanted.clone())).await;
-    assert!(waited.is_err(), "two others look already");
-    drop(turns);
-    store.search_audit(wanted).await.expect("readable");
+    let (first, _second) = (store.turn().await, store.turn().await);
+    let mut search = std::pin::pin!(store.search_audit(AuditWanted { max: 1, ..AuditWanted::default() }));
+    assert!(futures::poll!(search.as_mut()).is_pending(), "two others look already");
+    drop(first);
+    assert!(futures::FutureExt::now_or_never(store.turn()).is_none(), "the search is next");
+    search.await.expect("readable");
+    assert!(futures::FutureExt::now_or_never(store.turn()).is_some(), "and done");
     store.stop();
 }
 
