@@ -94,6 +94,25 @@ async fn every_address_of_a_call_of_others_says_that_there_is_none() {
     }
 }
 
+/// A call that is neither on the board nor kept may still have an alert that waits.
+#[tokio::test]
+async fn an_alert_of_before_a_restart_is_for_those_who_see_its_call() {
+    let (fixture, all) = with_some_who_see_one().await;
+    let wire = Wire(fixture.handle.addr);
+    let alert = one_of_each().into_iter().find(|notice| matches!(notice.what, What::Alert { .. })).expect("one");
+    let before = Bus::new();
+    for (notice, call) in begun().into_iter().zip(["others-of-before", "own-of-before"]) {
+        before.publish(&Notice { call: call.to_owned(), ..notice });
+        fixture.escalating.hear(&Notice { call: call.to_owned(), ..alert.clone() }, &before, Moment::now());
+    }
+    for known_by in all {
+        for (call, expected) in [("others-of-before", 404), ("own-of-before", 200)] {
+            let reply = wire.ask("GET", &format!("/v1/calls/{call}/assignees"), &known_by).await;
+            assert_eq!(reply.status, expected, "{call}: {}", reply.body);
+        }
+    }
+}
+
 /// A tenant's machine may nothing that is about all tenants: their sums, their people, the configuration, the trail.
 #[tokio::test]
 async fn a_machine_of_a_tenant_may_what_a_supervisor_may_and_nothing_else() {
