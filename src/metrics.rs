@@ -31,7 +31,6 @@ use crate::notice::{Notice, PhraseHeard, What};
 use crate::settings::Measure;
 use crate::shell::listen::UtteranceFigures;
 use crate::shell::recognize::RecognizingFigures;
-use api::REQUESTS_LIMITED;
 pub use bounds::Bounds;
 pub use browsers::{BrowserEnd, BrowserRefusal, CountedBrowser};
 use table::{
@@ -226,11 +225,6 @@ impl Metrics {
     /// Counts what became of an attempt to tell a system outside.
     pub fn count_delivery(&self, crm: &str, outcome: &str) {
         self.count(&DELIVERIES, &[crm, outcome], 1);
-    }
-
-    /// Counts a request of the API that was one too many.
-    pub fn count_requests_limited(&self, by: &str) {
-        self.count(&REQUESTS_LIMITED, &[by], 1);
     }
 
     /// Says how many deliveries wait, and how many were set aside.

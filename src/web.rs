@@ -56,6 +56,7 @@ mod reload;
 mod reports;
 mod routes;
 mod scope;
+mod seats;
 mod server;
 mod sessions;
 mod shared;
@@ -113,14 +114,15 @@ pub use record::{
 pub use recordings::RECORDING_BYTES_MAX;
 pub use reload::{ReloadAsked, Reloaded};
 pub use scope::Place;
+use seats::Seats;
 use signing::Signed;
 pub use wall::WALLS_MAX;
 
 /// Where the API listens unless the configuration says otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8_080);
-/// Most event subscribers, walls aside, at the same time; further ones get 503.
+/// Most event subscribers, walls aside, at the same time; further ones get 503, as does whoever has as many as are left.
 pub const SUBSCRIBERS_MAX: usize = 64;
-/// Most agents who are told of their own calls at the same time; further ones get 503.
+/// Most agents who are told of their own calls at the same time, likewise.
 pub const OWN_FEEDS_MAX: usize = 512;
 /// Searches of the library of answers at the same time; further ones wait.
 const SEARCHES_MAX: usize = 2;
@@ -286,13 +288,13 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         replacing: libraries::Replacing::default(),
         shared: Arc::default(),
         searching: Arc::new(Semaphore::new(SEARCHES_MAX)),
-        subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
-        own_feeds: Arc::new(Semaphore::new(OWN_FEEDS_MAX)),
-        channels: Arc::new(Semaphore::new(CHANNELS_MAX)),
-        walls: Arc::new(Semaphore::new(WALLS_MAX)),
+        subscribers: Seats::new(SUBSCRIBERS_MAX, "event subscribers"),
+        own_feeds: Seats::new(OWN_FEEDS_MAX, "agents who are told of their calls"),
+        channels: Seats::new(CHANNELS_MAX, "channels at a time"),
+        walls: Seats::new(WALLS_MAX, "walls"),
         uploads: Arc::new(Semaphore::new(recordings::UPLOADS_MAX)),
-        audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),
-        playing: Arc::new(Semaphore::new(playback::PLAYERS_MAX)),
+        listeners: Seats::new(AUDIO_CLIENTS_MAX, "clients of live audio"),
+        players: Seats::new(playback::PLAYERS_MAX, "players"),
         closing: closing.clone(),
     };
     tokio::spawn(signed.clone().sweep(Arc::clone(accounts.live()), closing.clone()));
@@ -306,11 +308,12 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         tokio::spawn(server::reload(Arc::clone(tls), closing.clone()));
     }
     tokio::spawn(wall::tell(Arc::clone(&app.bus), closing.clone()));
+    let metrics = app.metrics.clone();
     let router = routes::router(app.clone());
     if let Some(carrier) = app.carrier.clone() {
         tokio::spawn(forward::answer_others(carrier, app, router.clone(), closing.clone()));
     }
-    let task = tokio::spawn(server::run((listener, tls), router, closing.clone()));
+    let task = tokio::spawn(server::run((listener, tls), router, metrics, closing.clone()));
     Ok(WebHandle { addr, closing, accounts, in_force, signed, task })
 }
 

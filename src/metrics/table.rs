@@ -17,7 +17,10 @@ use super::site::{
 };
 use super::sources::{PULLS, SOURCE_ACCURACY, SOURCE_AGE, SOURCE_COMPLETENESS, SOURCE_ROWS};
 use super::watching::{CAPTURED_DROPPED, HEP};
-use super::{api::REQUESTS_LIMITED, bounds::Bounds};
+use super::{
+    api::{CONNECTIONS, CONNECTIONS_REFUSED, REQUESTS_LIMITED},
+    bounds::Bounds,
+};
 
 /// How a metric behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -472,6 +475,8 @@ pub const TABLE: &[Metric] = &[
     DELIVERIES,
     DELIVERIES_KEPT,
     REQUESTS_LIMITED,
+    CONNECTIONS,
+    CONNECTIONS_REFUSED,
     FORKED_SAMPLES,
     CALL_SETUP,
     CALL_TALK,

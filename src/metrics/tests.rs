@@ -75,6 +75,9 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.count_certificates("loaded");
     metrics.count_dns("failed");
     metrics.count_requests_limited("person");
+    metrics.begin_api_connection();
+    metrics.end_api_connection();
+    metrics.count_api_connection_refused();
     metrics.count_reload("taken");
     metrics.set_sip_connections(1);
     metrics.set_store_up(true);

@@ -32,6 +32,8 @@ const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 const UNAUTHORIZED: StatusCode = StatusCode::UNAUTHORIZED;
 const TOO_MANY: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+const TOO_SLOW: StatusCode = StatusCode::REQUEST_TIMEOUT;
+const BROKEN: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
 const SWITCHING: StatusCode = StatusCode::SWITCHING_PROTOCOLS;
 const SEE_OTHER: StatusCode = StatusCode::SEE_OTHER;
 const BAD_GATEWAY: StatusCode = StatusCode::BAD_GATEWAY;
@@ -218,7 +220,7 @@ fn supervision(doors: Doors) -> Doors {
         .body_as("application/sdp")
         .answers_as(CREATED, "application/sdp", "The whole answer")
         .answer_header("location", "The supervisor's address")
-        .refuses(&[NOT_FOUND, FORBIDDEN, CONFLICT]);
+        .refuses(&[NOT_FOUND, FORBIDDEN, CONFLICT, StatusCode::NOT_IMPLEMENTED]);
     doors
         .at(Method::POST, "/v1/calls/{id}/bypass", Orders, orders::bypass, order("Lets audio go past us"))
         .at(Method::DELETE, "/v1/calls/{id}/bypass", Orders, orders::end_bypass, order("Takes audio back to us"))
@@ -293,7 +295,7 @@ fn interactions(doors: Doors) -> Doors {
         .header("x-calmline-customer", "An address of the customer, or what stands for it: `person:…`")
         .body_as("audio/wav")
         .answers::<recordings::RecordingBody>(ACCEPTED, "It waits for its turn")
-        .refuses(&[CONFLICT, UNPROCESSABLE, UNAVAILABLE, StatusCode::INSUFFICIENT_STORAGE]);
+        .refuses(&[CONFLICT, UNPROCESSABLE, UNAVAILABLE, TOO_SLOW, StatusCode::INSUFFICIENT_STORAGE]);
     let recorded = describe("What has become of a recording")
         .answers::<recordings::RecordingBody>(OK, "Its record is that of the call")
         .refuses(&[NOT_FOUND]);
@@ -366,27 +368,33 @@ fn libraries(doors: Doors) -> Doors {
                 BAD_REQUEST,
                 CONFLICT,
                 UNPROCESSABLE,
+                BROKEN,
                 StatusCode::PRECONDITION_FAILED,
                 StatusCode::PRECONDITION_REQUIRED,
             ])
     };
     let read = named("A file of a library")
         .answers_as(OK, "application/toml", "Its text")
-        .answer_header("etag", "What the file is known by");
+        .answer_header("etag", "What the file is known by")
+        .refuses(&[BROKEN]);
     let replace = changed("Puts a text in a file's place and reads the configuration again")
         .query::<libraries::ReplaceQuery>()
         .body_as("application/toml");
     let tried = named("Tries a draft of a policy on the calls of a day")
         .body::<trial::TrialRequest>()
-        .answers::<trial::Trial>(OK, "What it would have done, beside what is in force");
+        .answers::<trial::Trial>(OK, "What it would have done, beside what is in force")
+        .refuses(&[BROKEN]);
     let back = describe("Has new calls begin with the policies before")
         .answers::<Accepted>(ACCEPTED, "They do; once more takes it back")
         .refuses(&[CONFLICT]);
     let search = describe("The library of answers, searched or listed")
         .query::<knowledge::KnowledgeQuery>()
         .answers::<knowledge::Answer>(OK, "The best first, or all there are");
-    let list = describe("The files of all libraries").answers::<libraries::LibraryList>(OK, "By kind and name");
-    let policies_list = describe("The policies").answers::<policies::PolicyList>(OK, "By the names of their files");
+    let list = describe("The files of all libraries")
+        .answers::<libraries::LibraryList>(OK, "By kind and name")
+        .refuses(&[BROKEN]);
+    let policies_list =
+        describe("The policies").answers::<policies::PolicyList>(OK, "By the names of their files").refuses(&[BROKEN]);
     let entry = named("One entry of the library of answers").answers::<knowledge::EntryBody>(OK, "The entry");
     let in_force = named("What is in force of a policy's file").answers::<policies::PolicyInForce>(OK, "That");
     doors

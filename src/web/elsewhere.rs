@@ -47,11 +47,17 @@ pub(super) async fn call_of(request: &mut Request) -> Option<String> {
     parameters.iter().find(|(name, _)| *name == "id").map(|(_, call)| call.to_owned())
 }
 
+/// Whether an address, as it is routed, is that of a call and more than what is shown of it: its node alone answers there.
+pub(super) fn is_its_nodes(method: &Method, at: &str) -> bool {
+    let is_shown = CALLS.contains(&at) && [Method::GET, Method::HEAD].contains(method);
+    CALLS.iter().any(|place| at.starts_with(place)) && !is_shown
+}
+
 /// Why a request is not answered by this node: it is about a call of another one, and not about what is shown of it.
 pub(super) async fn elsewhere(app: &App, request: &mut Request) -> Option<Whereabouts> {
     app.bus.node()?;
     let at = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
-    if CALLS.contains(&&*at) && [Method::GET, Method::HEAD].contains(request.method()) {
+    if !is_its_nodes(request.method(), &at) {
         return None;
     }
     let call = call_of(request).await?;

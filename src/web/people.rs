@@ -107,7 +107,7 @@ pub(super) async fn calls(
     let (store, address) = (kept(&app)?, of_somebody(&address)?);
     let before = before.unwrap_or(Moment(u64::MAX));
     let records = store.calls_of(address, before, CALLS_MAX).await.map_err(store_down)?;
-    let more = records.len() == CALLS_MAX;
+    let more = records.len() >= CALLS_MAX;
     let ids: Vec<String> = records.iter().map(|record| record.id.clone()).collect();
     audit(store, &who, "exported", json!({ "calls": ids })).await?;
     let playback = store.with_reels(ids).await.map_err(store_down)?;

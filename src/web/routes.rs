@@ -33,8 +33,10 @@ use super::own::FirstShown;
 use super::permit::Permissions;
 use super::policies::InForce;
 use super::problem::{Problem, as_problem};
-use super::recordings::RECORDING_BYTES_MAX;
+use super::recordings::{RECORDING_BYTES_MAX, UPLOAD_LIMIT};
 use super::scope::{Place, Scope};
+use super::seats::Seats;
+use super::server;
 use super::shared::Shared;
 use super::signing::{Ended, Signed, Who};
 use crate::notice::Notice;
@@ -62,12 +64,12 @@ pub(super) struct App {
     pub(super) replacing: Replacing,
     pub(super) shared: Arc<Shared>,
     pub(super) searching: Arc<Semaphore>,
-    pub(super) subscribers: Arc<Semaphore>,
-    pub(super) walls: Arc<Semaphore>,
-    pub(super) own_feeds: Arc<Semaphore>,
-    pub(super) audio_places: Arc<Semaphore>,
-    pub(super) playing: Arc<Semaphore>,
-    pub(super) channels: Arc<Semaphore>,
+    pub(super) subscribers: Arc<Seats>,
+    pub(super) walls: Arc<Seats>,
+    pub(super) own_feeds: Arc<Seats>,
+    pub(super) listeners: Arc<Seats>,
+    pub(super) players: Arc<Seats>,
+    pub(super) channels: Arc<Seats>,
     pub(super) uploads: Arc<Semaphore>,
     pub(super) closing: CancellationToken,
 }
@@ -131,6 +133,7 @@ pub(super) fn router(app: App) -> Router {
     let closed = closed
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "no such address"))
         .layer(middleware::from_fn(etag::named))
+        .layer(middleware::from_fn(server::known))
         .layer(middleware::from_fn_with_state(app.clone(), admit));
     open.merge(closed)
         .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "not with this method"))
@@ -194,8 +197,9 @@ async fn answer(app: &App, who: Who, mut request: Request, next: Next) -> Respon
     response.map(|body| Body::from_stream(body.into_data_stream().take_until(ended.cancelled_owned())))
 }
 
-/// Whether the call that a request is about, if it is about one, is somebody's to see. One that nobody knows is everybody's, to be
-/// told so.
+/// Whether the call that a request is about, if it is about one, is somebody's to see. One that nobody knows is so of those alone who
+/// see all: others would be told by what is wrong with their request that it is nobody else's. One whose alert still waits may be
+/// known by that alone.
 async fn sees(app: &App, scope: &Scope, request: &mut Request) -> bool {
     if !scope.is_limited() {
         return true;
@@ -206,14 +210,19 @@ async fn sees(app: &App, scope: &Scope, request: &mut Request) -> bool {
     }
     let Some(call) = call_of(request).await else { return false };
     let on_board = app.bus.with_board(|board| board.call(&call).map(|record| scope.sees_call(record)));
-    match (on_board, &app.store) {
-        (Some(sees), _) => sees,
-        (None, None) => true,
-        (None, Some(store)) => match store.call(call).await {
-            Ok(record) => record.is_none_or(|record| scope.sees_call(&record)),
-            Err(_) => false,
+    let known = match (on_board, &app.store) {
+        (None, Some(store)) => match store.call(call.clone()).await {
+            Ok(record) => record.map(|record| scope.sees_call(&record)),
+            // Whose it is cannot be known; an answer of its own would tell it from calls of others on the board.
+            Err(_) => Some(false),
         },
-    }
+        (on_board, _) => on_board,
+    };
+    known.unwrap_or_else(|| {
+        let waiting = app.escalating.waiting();
+        let mut alerts = waiting.iter().filter(|alert| alert.call == call);
+        alerts.any(|alert| scope.sees(Some(&alert.route), alert.tenant.as_deref()))
+    })
 }
 
 /// Answers a request; figures are no business of anybody's.
@@ -246,7 +255,7 @@ async fn bound(request: Request<Body>, next: Next) -> Response {
     // Files are longer than everything else, and few may send them.
     let is_file = ["/v1/libraries/", "/v1/policies/"].iter().any(|place| request.uri().path().starts_with(place));
     let (most, limit) = if request.uri().path() == "/v1/recordings" {
-        (RECORDING_BYTES_MAX, FILE_LIMIT)
+        (RECORDING_BYTES_MAX, UPLOAD_LIMIT)
     } else if is_file {
         (TEXT_BYTES_MAX as u64, FILE_LIMIT)
     } else {

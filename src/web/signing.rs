@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use super::limits::Peer;
+use super::limits::{Peer, address, network};
 use super::live::{Live, TenantToken};
 use super::moment::Moment;
 use super::oidc;
@@ -28,6 +28,7 @@ use super::permit::{Area, areas};
 use super::problem::Problem;
 use super::routes::App;
 use super::scope::Scope;
+use super::seats::Seats;
 use super::sessions::{AGE_MAX, IDLE_MAX, Known, Sessions, Shown};
 use crate::pii::Pii;
 use crate::settings::{UserSettings, is_this_machine};
@@ -40,7 +41,7 @@ pub(super) const CONSOLE_HEADER: &str = "x-calmline-console";
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 /// Passwords that are checked at the same time: each takes a processor and 19 MiB, which calls need, too.
 const CHECKS_MAX: usize = 1;
-/// Sign-ins that wait for their turn; further ones are told to come again.
+/// Sign-ins that wait for their turn; further ones, and those of an address that has as many as are left, are told to come again.
 const WAITING_MAX: usize = 32;
 /// The longest name and password that are looked at, bytes.
 const FIELD_BYTES_MAX: usize = 256;
@@ -50,7 +51,7 @@ const FIELD_BYTES_MAX: usize = 256;
 pub(super) struct Signed {
     sessions: Arc<Mutex<Sessions>>,
     checks: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
+    waiting: Arc<Seats>,
     started: Instant,
     /// What a password is compared with whose user there is none of, so that it takes as long.
     nobody: Arc<PasswordDigest>,
@@ -171,7 +172,7 @@ impl Signed {
         Ok(Self {
             sessions: Arc::default(),
             checks: Arc::new(Semaphore::new(CHECKS_MAX)),
-            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+            waiting: Seats::new(WAITING_MAX, "sign-ins"),
             started: Instant::now(),
             nobody: Arc::new(PasswordDigest::of("nobody has this password")?),
         })
@@ -295,7 +296,8 @@ pub(super) async fn sign_in(
         return strange().into_response();
     }
     let user = given.user.clone();
-    let settings = match checked(&app, given).await {
+    let from = peer.map(|Extension(Peer(peer))| network(address(peer, &headers)).to_string());
+    let settings = match checked(&app, from.as_deref(), given).await {
         Ok(settings) => settings,
         Err(refused) => return *refused,
     };
@@ -310,15 +312,20 @@ pub(super) async fn sign_in(
     ([(SET_COOKIE, cookie)], Json(SessionBody::new(user, role))).into_response()
 }
 
-/// Checks a password once it is its turn: the user's entry, or what is answered. What is wrong is on record.
-pub(super) async fn checked(app: &App, given: Credentials) -> Result<UserSettings, Box<Response>> {
+/// Checks a password that came `from` somewhere, once it is its turn: the user's entry, or what is answered. What is wrong is on
+/// record.
+pub(super) async fn checked(
+    app: &App,
+    from: Option<&str>,
+    given: Credentials,
+) -> Result<UserSettings, Box<Response>> {
     let problem = |status, detail| Problem::new(status, detail).into_response();
     if !given.fits() {
         return Err(Box::new(problem(StatusCode::BAD_REQUEST, "a name, password or code is too long")));
     }
     let known = app.live.load().users.get(&given.user).cloned();
     let (user, is_known) = (given.user.clone(), known.is_some());
-    let Ok(place) = Arc::clone(&app.signed.waiting).try_acquire_owned() else {
+    let Ok(seat) = app.signed.waiting.take(from) else {
         let detail = "too many sign-ins at a time: try again in a moment";
         let busy = problem(StatusCode::TOO_MANY_REQUESTS, detail);
         return Err(Box::new(([(RETRY_AFTER, "1")], busy).into_response()));
@@ -327,7 +334,7 @@ pub(super) async fn checked(app: &App, given: Credentials) -> Result<UserSetting
     // On its own: whoever asks may go before the password is checked, and it counts all the same.
     let checked = tokio::spawn(async move {
         let checked = check.await;
-        drop(place);
+        drop(seat);
         checked
     });
     let checked = checked.await;

@@ -11,6 +11,7 @@ mod hostile;
 mod library;
 mod oidc;
 mod orders;
+mod pages;
 mod people;
 mod playback;
 mod reload;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::settings::{MasterKeySource, StoreSettings};
 use crate::store::Store;
+use crate::store::audit::AuditWanted;
 
 #[tokio::test]
 async fn the_trail_is_searched_verified_and_has_both() {
@@ -42,6 +43,20 @@ async fn the_trail_is_searched_verified_and_has_both() {
     let found = verified(&wire).await;
     assert_eq!(found["is_whole"], false, "{found}");
     assert!(found["findings"][0].as_str().is_some_and(|what| what.contains("entry 1 was altered")), "{found}");
+    store.stop();
+}
+
+#[tokio::test]
+async fn those_who_look_through_much_have_their_turns() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = store(root.path());
+    let (first, _second) = (store.turn().await, store.turn().await);
+    let mut search = std::pin::pin!(store.search_audit(AuditWanted { max: 1, ..AuditWanted::default() }));
+    assert!(futures::poll!(search.as_mut()).is_pending(), "two others look already");
+    drop(first);
+    assert!(futures::FutureExt::now_or_never(store.turn()).is_none(), "the search is next");
+    search.await.expect("readable");
+    assert!(futures::FutureExt::now_or_never(store.turn()).is_some(), "and done");
     store.stop();
 }
 
