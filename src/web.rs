@@ -71,6 +71,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::log::Log;
 use crate::metrics::Metrics;
@@ -266,7 +267,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         tracing::warn!(%addr, "the API is offered beyond this machine, without TLS");
     }
     node::begin();
-    let closing = CancellationToken::new();
+    let (closing, deeds) = (CancellationToken::new(), TaskTracker::new());
     let signed = Signed::new().map_err(|_| WebError::Random)?;
     let app = routes::App {
         inside: Arc::new(inside),
@@ -287,6 +288,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),
         playing: Arc::new(Semaphore::new(playback::PLAYERS_MAX)),
         closing: closing.clone(),
+        deeds: deeds.clone(),
     };
     tokio::spawn(signed.clone().sweep(Arc::clone(accounts.live()), closing.clone()));
     if let Some(store) = app.store.clone() {
@@ -296,7 +298,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         tokio::spawn(server::reload(Arc::clone(tls), closing.clone()));
     }
     tokio::spawn(wall::tell(Arc::clone(&app.bus), closing.clone()));
-    let task = tokio::spawn(server::run((listener, tls), routes::router(app), closing.clone()));
+    let task = tokio::spawn(server::run((listener, tls), routes::router(app), closing.clone(), deeds));
     Ok(WebHandle { addr, closing, accounts, in_force, signed, task })
 }
 

@@ -37,15 +37,16 @@ const PEER_LIMIT: Duration = Duration::from_secs(60);
 /// that was slow comes back to the present.
 const UNSENT_BYTES_MAX: u32 = 16 * 1_024;
 /// How long running requests may go on while closing.
-const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 /// Pause after a failed accept, so that a lack of descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts and serves until `closing` is cancelled and the connections have ended.
+/// Accepts and serves until `closing` is cancelled, the connections have ended, and so has what goes on without them.
 pub(super) async fn run(
     (listener, tls): (TcpListener, Option<Arc<TlsFiles>>),
     router: Router,
     closing: CancellationToken,
+    deeds: TaskTracker,
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let connections = TaskTracker::new();
@@ -69,6 +70,8 @@ pub(super) async fn run(
     drop(listener);
     connections.close();
     connections.wait().await;
+    deeds.close();
+    deeds.wait().await;
 }
 
 /// The next connection and its place; `None` when the server closes.
