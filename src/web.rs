@@ -75,6 +75,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::log::Log;
 use crate::metrics::Metrics;
@@ -274,7 +275,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         tracing::warn!(%addr, "the API is offered beyond this machine, without TLS");
     }
     node::begin();
-    let closing = CancellationToken::new();
+    let (closing, deeds) = (CancellationToken::new(), TaskTracker::new());
     let signed = Signed::new().map_err(|_| WebError::Random)?;
     let app = routes::App {
         inside: Arc::new(inside),
@@ -296,6 +297,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         listeners: Seats::new(AUDIO_CLIENTS_MAX, "clients of live audio"),
         players: Seats::new(playback::PLAYERS_MAX, "players"),
         closing: closing.clone(),
+        deeds: deeds.clone(),
     };
     tokio::spawn(signed.clone().sweep(Arc::clone(accounts.live()), closing.clone()));
     if let Some(store) = app.store.clone() {
@@ -313,7 +315,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     if let Some(carrier) = app.carrier.clone() {
         tokio::spawn(forward::answer_others(carrier, app, router.clone(), closing.clone()));
     }
-    let task = tokio::spawn(server::run((listener, tls), router, metrics, closing.clone()));
+    let task = tokio::spawn(server::run((listener, tls), router, metrics, closing.clone(), deeds));
     Ok(WebHandle { addr, closing, accounts, in_force, signed, task })
 }
 

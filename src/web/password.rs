@@ -51,7 +51,10 @@ pub(super) async fn change(
     let Some(who) = app.signed.person(&app, &Method::POST, &headers) else {
         return Problem::new(StatusCode::UNAUTHORIZED, "nobody is signed in").into_response();
     };
-    changed(&app, who, &headers, given).await.unwrap_or_else(|refused| *refused)
+    let doing = app.clone();
+    // On its own: whoever asks may go before the password is checked, and it counts all the same.
+    let deed = async move { changed(&doing, who, &headers, given).await.unwrap_or_else(|refused| *refused) };
+    app.on_its_own(deed).await
 }
 
 async fn changed(
@@ -70,7 +73,7 @@ async fn changed(
         return Err(wrong("expected another password, found the same".to_owned()));
     }
     let given = Credentials::of(name.clone(), password, code);
-    let known = checked(app, given).await?;
+    let known = checked(app, Some(&name), given).await?;
 
     let digest = blocking(move || PasswordDigest::of(&new_password)).await.map_err(refused)?;
     let digest = digest.map_err(|why| wrong(format!("`new_password`: {why}")))?;

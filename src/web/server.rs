@@ -46,16 +46,17 @@ const PEER_LIMIT: Duration = Duration::from_secs(60);
 /// that was slow comes back to the present.
 const UNSENT_BYTES_MAX: u32 = 16 * 1_024;
 /// How long running requests may go on while closing.
-const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 /// Pause after a failed accept, so that a lack of descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts and serves until `closing` is cancelled and the connections have ended.
+/// Accepts and serves until `closing` is cancelled, the connections have ended, and so has what goes on without them.
 pub(super) async fn run(
     (listener, tls): (TcpListener, Option<Arc<TlsFiles>>),
     router: Router,
     metrics: Metrics,
     closing: CancellationToken,
+    deeds: TaskTracker,
 ) {
     let mut places = Places::new(connections_max());
     let strangers = Seats::new(places.max / STRANGERS_SHARE, "strangers");
@@ -87,6 +88,8 @@ pub(super) async fn run(
     drop(listener);
     connections.close();
     connections.wait().await;
+    deeds.close();
+    deeds.wait().await;
 }
 
 /// How many connections there may be at the same time.

@@ -252,7 +252,7 @@ impl Signed {
         if let Some(refusal) = locked(&given.user) {
             return Err(refusal);
         }
-        let digest = known.as_ref().map_or_else(|| PasswordDigest::clone(&self.nobody), |known| known.password.clone());
+        let (known, digest) = self.compared(known);
         let Credentials { user, password, code } = given;
         let checked = tokio::task::spawn_blocking(move || digest.is_of(&password)).await;
         let known = known.filter(|_| checked.unwrap_or(false));
@@ -264,6 +264,15 @@ impl Signed {
 }
 
 impl Signed {
+    /// The entry of somebody who has a password, and the hash that is compared: nobody's for everybody else, among them those
+    /// who sign in at a provider.
+    fn compared(&self, known: Option<UserSettings>) -> (Option<UserSettings>, PasswordDigest) {
+        let known = known.filter(|known| known.password.is_hash());
+        let nobodys = || PasswordDigest::clone(&self.nobody);
+        let digest = known.as_ref().map_or_else(nobodys, |known| known.password.clone());
+        (known, digest)
+    }
+
     /// The entry of a user whose password was right, once the code is, too, where one is needed. What is wrong counts.
     fn second(&self, user: &str, known: Option<UserSettings>, code: Option<&str>) -> Result<UserSettings, Refusal> {
         let mut sessions = self.sessions();
@@ -295,20 +304,29 @@ pub(super) async fn sign_in(
     if !is_own(&Method::POST, &headers) {
         return strange().into_response();
     }
-    let user = given.user.clone();
     let from = peer.map(|Extension(Peer(peer))| network(address(peer, &headers)).to_string());
-    let settings = match checked(&app, from.as_deref(), given).await {
-        Ok(settings) => settings,
-        Err(refused) => return *refused,
+    let entering = app.clone();
+    // On its own: whoever asks may go before the password is checked, and it counts, and is in the trail, all the same.
+    let deed = async move {
+        let user = given.user.clone();
+        match checked(&entering, from.as_deref(), given).await {
+            Ok(settings) => entered(&entering, &headers, user, settings).await,
+            Err(refused) => *refused,
+        }
     };
+    app.on_its_own(deed).await
+}
+
+/// Begins the session of somebody who was let in.
+async fn entered(app: &App, headers: &HeaderMap, user: String, settings: UserSettings) -> Response {
     let role = settings.role;
-    let begun = app.signed.begin(&headers, &user, settings, None);
+    let begun = app.signed.begin(headers, &user, settings, None);
     let number = match begun {
         Ok(number) => number,
         Err(why) => return Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
     };
     app.audit("signed_in", &user, "", json!({ "role": role.name() })).await;
-    let cookie = set_cookie(&headers, &number, AGE_MAX);
+    let cookie = set_cookie(headers, &number, AGE_MAX);
     ([(SET_COOKIE, cookie)], Json(SessionBody::new(user, role))).into_response()
 }
 
@@ -330,15 +348,9 @@ pub(super) async fn checked(
         let busy = problem(StatusCode::TOO_MANY_REQUESTS, detail);
         return Err(Box::new(([(RETRY_AFTER, "1")], busy).into_response()));
     };
-    let check = app.signed.clone().check(known, given);
-    // On its own: whoever asks may go before the password is checked, and it counts all the same.
-    let checked = tokio::spawn(async move {
-        let checked = check.await;
-        drop(seat);
-        checked
-    });
-    let checked = checked.await;
-    match checked.unwrap_or(Err(Refusal::Wrong { locks: false })) {
+    let checked = app.signed.clone().check(known, given).await;
+    drop(seat);
+    match checked {
         Ok(settings) => Ok(settings),
         Err(refusal) => {
             // A name that is none may be a password that was typed in its place; and the trail is for good.
@@ -434,4 +446,34 @@ pub(super) fn is_plain_here(headers: &HeaderMap) -> bool {
     }
     let host = text(HOST);
     is_this_machine(host.rsplit_once(':').map_or(host, |(name, _)| name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_signs_in_at_a_provider_is_compared_with_nobody_and_let_in_by_no_password() {
+        let signed = Signed::new().expect("random numbers");
+        let password = PasswordDigest::of_subject("https://id.example", "4711");
+        let guest =
+            UserSettings { role: Role::Supervisor, password, serves: None, totp: None, routes: None, tenant: None };
+        let (known, digest) = signed.compared(Some(guest.clone()));
+        assert!(known.is_none() && digest == *signed.nobody);
+        let (user, password) = ("li".to_owned(), "nobody has this password".to_owned());
+        let checked = signed.clone().check(Some(guest), Credentials { user, password, code: None }).await;
+        assert!(matches!(checked, Err(Refusal::Wrong { locks: false })));
+
+        let password = PasswordDigest::of("a long password").expect("random numbers");
+        let user = UserSettings {
+            role: Role::Supervisor,
+            password: password.clone(),
+            serves: None,
+            totp: None,
+            routes: None,
+            tenant: None,
+        };
+        let (known, digest) = signed.compared(Some(user));
+        assert!(known.is_some() && digest == password);
+    }
 }

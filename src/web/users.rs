@@ -18,7 +18,7 @@ use super::WebError;
 use super::calls::store_down;
 use super::libraries::blocking;
 use super::orders::{Body, bad, read};
-use super::people::{audit, kept};
+use super::people::{audit, audit_done, kept};
 use super::problem::Problem;
 use super::query::{PageQuery, page};
 use super::routes::App;
@@ -333,9 +333,7 @@ pub(super) async fn put(app: &App, who: &Who, kind: &str, name: &str, account: O
     app.signed.look(&app.live.load());
     tell_others(app, store).await;
     // It counts already, and what was made for it is shown this once: that is not held back.
-    if !store.audited(kind, who.name(), "", what).await {
-        tracing::warn!(kind, "the audit trail has what was asked for, and not yet that it is done");
-    }
+    audit_done(store, who, kind, what).await;
     Ok(())
 }
 

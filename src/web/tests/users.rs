@@ -173,6 +173,33 @@ async fn people_give_themselves_another_password_by_the_one_that_counts() {
 }
 
 #[tokio::test]
+async fn whoever_is_removed_is_out_although_whoever_asked_has_gone() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = audit::store(root.path());
+    let mut fixture = with_administrator(&store).await;
+    let desk = Desk::of(&fixture).await;
+    let new = serde_json::json!({ "name": "li", "role": "supervisor" });
+    let made = desk.ask("POST", "/v1/users", "", &new).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let accounts = Arc::clone(&fixture.handle.accounts);
+    let may_sign_in = || accounts.live().load().users.contains_key("li");
+    assert!(may_sign_in());
+    let other_change = accounts.changing.lock().await;
+    let headers = format!("{}{CONSOLE}If-Match: *\r\nContent-Length: 0\r\n", desk.cookie);
+    let asking = desk.wire.begin("DELETE", "/v1/users/li", &headers, "").await;
+    // Once this is answered, it waits for its turn; and then the server has seen that nobody waits for it.
+    assert_eq!(desk.wire.ask("GET", "/healthz", "").await.status, 200);
+    drop(asking);
+    assert_eq!(desk.wire.ask("GET", "/healthz", "").await.status, 200);
+    drop(other_change);
+    let Fixture { handle, .. } = &mut fixture;
+    handle.finish().await;
+    assert!(!may_sign_in());
+    assert!(store.accounts().await.expect("they are read").is_empty());
+    store.stop();
+}
+
+#[tokio::test]
 async fn who_stands_in_the_configuration_and_oneself_are_left_alone() {
     let root = tempfile::tempdir().expect("a folder");
     let store = audit::store(root.path());
