@@ -12,6 +12,7 @@ mod emails;
 pub mod evaluation;
 mod lists;
 mod names;
+mod ordinary;
 mod plates;
 mod scene;
 #[cfg(test)]
@@ -148,7 +149,8 @@ impl Masker {
         emails::find(scene, &mut finds);
         plates::find(scene, &mut finds);
         addresses::find(scene, &mut finds);
-        names::find(scene, self.is_name_asked.then(|| scene.first_from(head)), &mut finds);
+        let first = scene.first_from(head);
+        names::find(scene, first, self.is_name_asked.then_some(first), &mut finds);
         let mut finds = apart(finds);
         let digits = digits::find(scene, &finds, self.asked);
         finds.extend(digits);

@@ -93,6 +93,7 @@ struct Names {
     mentioned_after: Vec<String>,
     asked_by: Vec<String>,
     titles: Vec<String>,
+    behind: Vec<String>,
     surnames: Words,
     compound_surnames: Vec<String>,
     given: Vec<String>,
@@ -143,6 +144,8 @@ pub struct MaskingLists {
     pub(super) surnames: BTreeSet<String>,
     pub(super) given: BTreeSet<String>,
     pub(super) titles: BTreeSet<String>,
+    /// What is said behind a name.
+    pub(super) behind_names: BTreeSet<String>,
     pub(super) no_names: BTreeSet<String>,
     /// Words that are no names where nothing announces one.
     pub(super) usual: BTreeSet<String>,
@@ -171,7 +174,7 @@ impl MaskingLists {
     pub fn parse(files: &[(&str, &str)]) -> Result<Self, ListError> {
         let mut cues = Vec::new();
         let mut announced = Vec::new();
-        let mut sets: [BTreeSet<String>; 12] = Default::default();
+        let mut sets: [BTreeSet<String>; 13] = Default::default();
         for (file, text) in files {
             let mut read = read(file, text)?;
             for (cue, word) in cues_of(read.context, &mut read.names) {
@@ -186,6 +189,7 @@ impl MaskingLists {
                 [surnames, read.names.compound_surnames].concat(),
                 [each_character(&read.names.given_characters), read.names.given].concat(),
                 read.names.titles,
+                read.names.behind,
                 read.names.never,
                 read.names.usual.split_whitespace().map(str::to_owned).collect(),
                 read.addresses.streets,
@@ -212,6 +216,7 @@ impl MaskingLists {
             surnames: next(),
             given: next(),
             titles: next(),
+            behind_names: next(),
             no_names: next(),
             usual: next(),
             streets: next(),

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::class::Class;
 use super::super::scene::{Find, Scene};
-use super::{STOPS, english_introduced, is_no_name, surname_length, title_at};
+use super::{STOPS, english, is_no_name, surname_length, title_at};
 
 /// Han characters that no name has which somebody gives as their own.
 const NEVER: &str = "的了吗呢吧啊呀嘛我你您他她它们这那哪没不";
@@ -24,7 +24,7 @@ pub(super) fn find(scene: &Scene<'_>, out: &mut Vec<Find>) {
         }
         if scene.word(at) == Some("name") {
             // As in a form: "name Ann Lee, phone …".
-            let name = english_introduced(scene, scene.skip_spaces(at + 1)).filter(|name| is_marked(scene, name.end));
+            let name = english::introduced(scene, scene.skip_spaces(at + 1)).filter(|name| is_marked(scene, name.end));
             out.extend(name.map(|tokens| Find { tokens, class: Class::Name }));
         }
         if scene.han(at).is_none() {

@@ -1,0 +1,150 @@
+//! Names by how likely characters are one: a clause is read as ordinary words, and as ordinary words beside a name, and the
+//! better reading holds (as dictionaries' segmenters do, with unigrams).
+
+use std::ops::Range;
+
+use super::super::ordinary::{HAN_WORD_MAX, given_bits, word_bits};
+use super::super::scene::Scene;
+use crate::numbers::token::spoken_digit;
+
+/// What a name weighs before anything is known of it, bits.
+const NAME: i32 = 10;
+/// What a surname weighs that is listed and in no count, and what one of two characters weighs.
+const SURNAME: i32 = 9;
+/// What a name of no list weighs, and each of its characters.
+const FOREIGN: i32 = 14;
+const FOREIGN_EACH: i32 = 8;
+/// The longest name of no list, characters.
+const FOREIGN_MAX: usize = 6;
+/// A word that weighs no more than this is said often.
+const OFTEN: i32 = 19;
+/// What a listed word that is no name weighs at most.
+const LISTED: i32 = 10;
+/// The longest run of characters that is read as one.
+const CHARACTERS_MAX: usize = 96;
+
+/// A run of Han characters without anything between.
+#[derive(Debug)]
+pub(super) struct Lattice<'s, 't> {
+    scene: &'s Scene<'t>,
+    /// Where it stands, by tokens.
+    pub(super) tokens: Range<usize>,
+    characters: Vec<char>,
+    /// The least that ordinary words weigh up to each place, and from it on.
+    before: Vec<i32>,
+    after: Vec<i32>,
+}
+
+/// A reading of some characters as a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reading {
+    pub(super) tokens: Range<usize>,
+    /// How much likelier the name is than ordinary words, bits.
+    pub(super) gain: i32,
+    /// Whether it begins with a surname of a list.
+    pub(super) has_surname: bool,
+}
+
+impl<'s, 't> Lattice<'s, 't> {
+    /// All runs that end behind `from`.
+    pub(super) fn all(scene: &'s Scene<'t>, from: usize) -> Vec<Self> {
+        let mut all = Vec::new();
+        let mut at = from - scene.tokens[..from].iter().rev().take_while(|token| token.han().is_some()).count().min(12);
+        while at < scene.tokens.len() {
+            let count = scene.tokens[at..].iter().take(CHARACTERS_MAX).take_while(|token| token.han().is_some()).count();
+            if count > 1 {
+                all.push(Self::new(scene, at..at + count));
+            }
+            at += count.max(1);
+        }
+        all
+    }
+
+    fn new(scene: &'s Scene<'t>, tokens: Range<usize>) -> Self {
+        let characters: Vec<char> = tokens.clone().filter_map(|at| scene.han(at)).collect();
+        let count = characters.len();
+        let mut before = vec![i32::MAX; count + 1];
+        let mut words = Vec::with_capacity(2 * count);
+        before[0] = 0;
+        let mut word = String::with_capacity(4 * HAN_WORD_MAX);
+        for start in 0..count {
+            word.clear();
+            for end in start + 1..=count.min(start + HAN_WORD_MAX) {
+                word.push(characters[end - 1]);
+                if let Some(bits) = ordinary(scene, &word) {
+                    before[end] = before[end].min(before[start] + bits);
+                    words.push((start, end, bits));
+                }
+            }
+        }
+        let mut after = vec![i32::MAX; count + 1];
+        after[count] = 0;
+        for &(start, end, bits) in words.iter().rev() {
+            after[start] = after[start].min(after[end].saturating_add(bits));
+        }
+        Self { scene, tokens, characters, before, after }
+    }
+
+    /// All ways in which characters from `at` on, a token, may be a name.
+    pub(super) fn readings(&self, at: usize, may_be_foreign: bool) -> Vec<Reading> {
+        let start = at - self.tokens.start;
+        let mut readings = Vec::new();
+        let family = super::surname_length(self.scene, at);
+        if family > 0 {
+            let mut weight = NAME + SURNAME;
+            let limit = self.characters.len().min(start + family + 2);
+            for end in start + family + 1..=limit {
+                weight += given_bits(self.characters[end - 1]);
+                readings.push(self.reading(start..end, weight, true));
+            }
+        }
+        let limit = self.characters.len().min(start + FOREIGN_MAX);
+        for end in (start + 2..=limit).filter(|_| may_be_foreign).take_while(|&end| self.has_no_word(start..end)) {
+            let weight = FOREIGN + FOREIGN_EACH * i32::try_from(end - start).unwrap_or_default();
+            readings.push(self.reading(start..end, weight, false));
+        }
+        readings.retain(|reading| {
+            reading.tokens.clone().all(|at| super::may_be_in_name(self.scene, at)) && !self.is_number(reading)
+        });
+        readings
+    }
+
+    /// Whether digits are read out there: two of the characters are, or one beside a digit, or any where no list has the surname.
+    fn is_number(&self, reading: &Reading) -> bool {
+        let is_digit = |at: usize| self.scene.han(at).is_some_and(|character| spoken_digit(character).is_some());
+        let count = reading.tokens.clone().filter(|&at| is_digit(at)).count();
+        let is_beside = (reading.tokens.start > 0 && is_digit(reading.tokens.start - 1)) || is_digit(reading.tokens.end);
+        count > 1 || (count > 0 && (is_beside || !reading.has_surname))
+    }
+
+    /// Whether no two characters one after another are a word that is said often.
+    fn has_no_word(&self, place: Range<usize>) -> bool {
+        let pair = |at: usize| self.characters[at..at + 2].iter().collect::<String>();
+        (place.start..place.end - 1).all(|at| ordinary(self.scene, &pair(at)).is_none_or(|bits| bits > OFTEN))
+    }
+
+    /// How much likelier these tokens are a name than ordinary words, bits; none where they are not in the run.
+    pub(super) fn gain(&self, tokens: &Range<usize>) -> Option<i32> {
+        let is_inside = self.tokens.start <= tokens.start && tokens.end <= self.tokens.end;
+        let place = || tokens.start - self.tokens.start..tokens.end - self.tokens.start;
+        is_inside.then(|| {
+            let family = super::surname_length(self.scene, tokens.start).clamp(1, tokens.len());
+            let given = &self.characters[place()][family..];
+            let weight = NAME + SURNAME + given.iter().map(|&character| given_bits(character)).sum::<i32>();
+            self.reading(place(), weight, true).gain
+        })
+    }
+
+    fn reading(&self, place: Range<usize>, weight: i32, has_surname: bool) -> Reading {
+        let ordinary = self.before[self.characters.len()];
+        let gain = ordinary - self.before[place.start] - weight - self.after[place.end];
+        Reading { tokens: self.tokens.start + place.start..self.tokens.start + place.end, gain, has_surname }
+    }
+}
+
+/// What a word weighs among ordinary ones, the listed ones among them.
+fn ordinary(scene: &Scene<'_>, word: &str) -> Option<i32> {
+    let bits = word_bits(word);
+    let is_listed = scene.lists.no_names.contains(word) || scene.lists.titles.contains(word);
+    if is_listed { Some(bits.map_or(LISTED, |bits| bits.min(LISTED))) } else { bits }
+}

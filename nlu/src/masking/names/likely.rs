@@ -1,0 +1,115 @@
+//! Names that no list has: what their characters, what stands before them and what stands behind them say together.
+
+use std::ops::Range;
+
+use super::super::class::Class;
+use super::super::lists::Cue;
+use super::super::scene::{Find, Scene};
+use super::lattice::{Lattice, Reading};
+use super::{is_title, skip_to_name, surname_length};
+
+/// So many bits make a name.
+const ENOUGH: i32 = 7;
+/// More make one of no list.
+const ENOUGH_FOREIGN: i32 = 12;
+/// What an announcement is worth that a name follows for sure, one that may also be the subject, and those that many things follow.
+const ANNOUNCED: i32 = 15;
+const NAMED: i32 = 10;
+const MENTIONED: i32 = 6;
+const MENTIONED_BRIEFLY: i32 = 3;
+/// What it is worth that nothing else is said in a clause.
+const CLAUSE: i32 = 3;
+/// What the beginning and the end of a clause are worth.
+const EDGE: i32 = 2;
+/// What a title behind a name is worth, and words that are said behind names.
+const TITLED: i32 = 9;
+const FOLLOWED: i32 = 6;
+/// So much likelier are ordinary words where a name is doubtful.
+const DOUBTFUL: i32 = -8;
+/// Of two readings so near the longer one is masked.
+const NEAR: i32 = 3;
+
+/// Finds them from token `head` on; what begins at `asked` answers who asked for a name.
+pub(super) fn find(scene: &Scene<'_>, head: usize, asked: Option<usize>, out: &mut Vec<Find>) {
+    let mut announced = announcements(scene);
+    announced.extend(asked.map(|at| (skip_to_name(scene, at), ANNOUNCED)));
+    for lattice in Lattice::all(scene, head) {
+        let mut at = lattice.tokens.start;
+        while at < lattice.tokens.end {
+            let name = name_at(scene, &lattice, at, &announced);
+            at = name.as_ref().map_or(at + 1, |name| name.end);
+            out.extend(name.map(|tokens| Find { tokens, class: Class::Name }));
+        }
+    }
+}
+
+/// Keeps of what may be a name what is not much likelier to be ordinary words.
+pub(super) fn keep(scene: &Scene<'_>, head: usize, finds: Vec<Find>, out: &mut Vec<Find>) {
+    let lattices = Lattice::all(scene, head);
+    let gain = |find: &Find| lattices.iter().find_map(|lattice| lattice.gain(&find.tokens));
+    out.extend(finds.into_iter().filter(|find| gain(find).is_none_or(|gain| gain >= DOUBTFUL)));
+}
+
+/// Where names are announced, and what that is worth.
+fn announcements(scene: &Scene<'_>) -> Vec<(usize, i32)> {
+    let worth = |(cue, kind): &(Range<usize>, Cue)| {
+        let at = skip_to_name(scene, cue.end);
+        let is_said = at > cue.end || scene.han(cue.end - 1).is_some_and(|last| "是叫姓为写".contains(last));
+        let worth = match (kind, is_said) {
+            (Cue::Introduces, true) => ANNOUNCED,
+            (Cue::Introduces, false) => NAMED,
+            (Cue::Mentions, _) if cue.len() > 1 => MENTIONED,
+            (Cue::Mentions, _) => MENTIONED_BRIEFLY,
+            _ => return None,
+        };
+        Some((at, worth))
+    };
+    scene.name_cues.iter().filter_map(worth).collect()
+}
+
+/// The name that begins at a token.
+fn name_at(
+    scene: &Scene<'_>,
+    lattice: &Lattice<'_, '_>,
+    at: usize,
+    announced: &[(usize, i32)],
+) -> Option<Range<usize>> {
+    let announcement = announced.iter().filter(|(place, _)| *place == at).map(|(_, worth)| *worth).max();
+    let opens = at == lattice.tokens.start;
+    let may_be_foreign = announcement.is_some();
+    if surname_length(scene, at) == 0 && !may_be_foreign {
+        return None;
+    }
+    let before = announcement.unwrap_or(if opens { EDGE } else { 0 });
+    // What may be mentioned is a name of no list where it is said to be one on both sides.
+    let is_marked = |reading: &Reading| {
+        let behind = worth_behind(scene, reading.tokens.end);
+        reading.has_surname || before >= NAMED || behind >= FOLLOWED || (before >= MENTIONED && behind > 0)
+    };
+    let valued = |reading: Reading| {
+        let is_clause = opens && reading.tokens.end == lattice.tokens.end;
+        let value = reading.gain
+            + before
+            + worth_behind(scene, reading.tokens.end)
+            + if is_clause && reading.has_surname { CLAUSE } else { 0 };
+        let enough = if reading.has_surname { ENOUGH } else { ENOUGH_FOREIGN };
+        (value >= enough).then_some((value, reading.tokens))
+    };
+    let names: Vec<(i32, Range<usize>)> =
+        lattice.readings(at, may_be_foreign).into_iter().filter(is_marked).filter_map(valued).collect();
+    let best = names.iter().map(|(value, _)| *value).max()?;
+    names.into_iter().filter(|(value, _)| best - value <= NEAR).map(|(_, tokens)| tokens).max_by_key(|name| name.end)
+}
+
+/// What stands behind a name.
+fn worth_behind(scene: &Scene<'_>, end: usize) -> i32 {
+    if is_title(scene, end) {
+        return TITLED;
+    }
+    let said = || scene.plain(end..scene.tokens.len().min(end + 4));
+    match scene.han(end) {
+        None => EDGE,
+        Some(_) if scene.lists.behind_names.iter().any(|word| said().starts_with(word.as_str())) => FOLLOWED,
+        Some(_) => 0,
+    }
+}
