@@ -179,7 +179,9 @@ fn find_growing(scene: &Scene<'_>, out: &mut Vec<Find>) {
     for at in (tokens.end..scene.tokens.len()).rev() {
         match part(scene, at) {
             Part::Name
-                if scene.word(at).is_some_and(|word| scene.lists.no_names.contains(word) || STOPS.contains(&word)) =>
+                if scene.word(at).is_some_and(|word| {
+                    scene.lists.no_names.contains(word) || STOPS.contains(&word) || scene.word_is_ending(word)
+                }) =>
             {
                 break;
             }

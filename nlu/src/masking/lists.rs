@@ -35,6 +35,8 @@ pub(super) enum Cue {
     Introduces,
     /// A name, perhaps.
     Mentions,
+    /// A name, as often as not: somebody is spoken of.
+    People,
     /// That the other party says theirs.
     AsksName,
 }
@@ -91,6 +93,7 @@ struct Context {
 struct Names {
     introduced_by: Vec<String>,
     mentioned_after: Vec<String>,
+    people: Vec<String>,
     asked_by: Vec<String>,
     titles: Vec<String>,
     behind: Vec<String>,
@@ -244,6 +247,7 @@ fn cues_of(context: Context, names: &mut Names) -> Vec<(Cue, String)> {
         (Cue::Reference, reference),
         (Cue::Introduces, std::mem::take(&mut names.introduced_by)),
         (Cue::Mentions, std::mem::take(&mut names.mentioned_after)),
+        (Cue::People, std::mem::take(&mut names.people)),
         (Cue::AsksName, std::mem::take(&mut names.asked_by)),
     ];
     words.into_iter().flat_map(|(cue, words)| words.into_iter().map(move |word| (cue, word))).collect()

@@ -29,7 +29,7 @@ pub(super) fn find(scene: &Scene<'_>, head: usize, asked: Option<usize>, out: &m
         let name = match cue {
             Cue::Introduces => introduced(scene, tokens.clone()),
             // One character is a weak sign: only a name of three is believed.
-            Cue::Mentions => before_title(scene, scene.skip_spaces(tokens.end))
+            Cue::Mentions | Cue::People => before_title(scene, scene.skip_spaces(tokens.end))
                 .or_else(|| mentioned(scene, tokens).filter(|name| tokens.len() > 1 || name.len() > 2)),
             _ => None,
         };
@@ -208,6 +208,12 @@ fn ends_name(scene: &Scene<'_>, end: usize) -> bool {
     follows || is_title
 }
 
+/// Whether what stands there joins words more often than it is a surname: 和主管, 向经理.
+fn is_joining(scene: &Scene<'_>, at: usize) -> bool {
+    let is_after = |characters: &str| at > 0 && scene.han(at - 1).is_some_and(|before| characters.contains(before));
+    scene.han(at).is_some_and(|character| "和向于应时全路来明".contains(character)) && !is_after("姓是找叫请转")
+}
+
 fn is_given(scene: &Scene<'_>, at: usize) -> bool {
     let is_listed = |character: char| scene.lists.given.contains(character.encode_utf8(&mut [0; 4]) as &str);
     scene.han(at).is_some_and(is_listed) && may_be_given(scene, at)
@@ -276,7 +282,8 @@ fn name_before(scene: &Scene<'_>, end: usize) -> Option<usize> {
     };
     full.or_else(|| {
         let is_surname = |&(start, length): &(usize, usize)| {
-            surname_length(scene, start) == length && !is_doubled(start) && !(length == 1 && ends_word(start))
+            let is_one = surname_length(scene, start) == length && !is_doubled(start);
+            is_one && !(length == 1 && (ends_word(start) || is_joining(scene, start)))
         };
         alone.into_iter().find(is_surname).map(|(start, _)| start)
     })

@@ -14,12 +14,16 @@ const UNKNOWN: i32 = 22;
 /// What a character weighs in a given name that has not been seen in one.
 const NOT_GIVEN: i32 = 15;
 
+/// What a surname of two characters weighs.
+const COMPOUND: i32 = 7;
+/// What a surname weighs that was not counted.
+const RARE: i32 = 11;
+
 static MANDARIN: LazyLock<HashMap<&'static str, i32>> =
     LazyLock::new(|| numbered(include_str!("ordinary/words.zh.txt")).collect());
-static GIVEN: LazyLock<HashMap<char, i32>> = LazyLock::new(|| {
-    let lines = numbered(include_str!("ordinary/given.zh.txt"));
-    lines.flat_map(|(characters, bits)| characters.chars().map(move |character| (character, bits))).collect()
-});
+static GIVEN: LazyLock<HashMap<char, i32>> = LazyLock::new(|| each(include_str!("ordinary/given.zh.txt")));
+static FOREIGN: LazyLock<HashMap<char, i32>> = LazyLock::new(|| each(include_str!("ordinary/foreign.zh.txt")));
+static SURNAMES: LazyLock<HashMap<char, i32>> = LazyLock::new(|| each(include_str!("ordinary/surnames.zh.txt")));
 static ENGLISH: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| lines(include_str!("ordinary/words.en.txt")).flat_map(str::split_whitespace).collect());
 
@@ -32,6 +36,16 @@ pub(super) fn word_bits(word: &str) -> Option<i32> {
 /// How unlikely a character is among those of given names, bits.
 pub(super) fn given_bits(character: char) -> i32 {
     GIVEN.get(&character).copied().unwrap_or(NOT_GIVEN)
+}
+
+/// How unlikely a character is among those of names that are written by their sound, or of given names, bits.
+pub(super) fn foreign_bits(character: char) -> i32 {
+    FOREIGN.get(&character).copied().unwrap_or(NOT_GIVEN)
+}
+
+/// How unlikely a surname is among others, bits; those of two characters are rare.
+pub(super) fn surname_bits(surname: &[char]) -> i32 {
+    if let [one] = surname { SURNAMES.get(one).copied().unwrap_or(RARE) } else { COMPOUND }
 }
 
 /// Whether it is a word of English, in lower case, with one of its endings or without.
@@ -69,6 +83,11 @@ fn numbered(text: &'static str) -> impl Iterator<Item = (&'static str, i32)> {
         let number = parts.next().and_then(|number| number.parse().ok()).unwrap_or_default();
         parts.map(move |part| (part, number))
     })
+}
+
+/// What each character weighs of the lines of a list.
+fn each(text: &'static str) -> HashMap<char, i32> {
+    numbered(text).flat_map(|(characters, bits)| characters.chars().map(move |character| (character, bits))).collect()
 }
 
 fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {

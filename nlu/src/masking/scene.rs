@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::class::Class;
+use super::ordinary;
 use super::lists::{Cue, MaskingLists};
 use crate::numbers::run::{Run, joins, runs};
 use crate::numbers::token::{Kind, Token, tokens};
@@ -44,7 +45,7 @@ impl<'a> Scene<'a> {
         let mut cues = cues(&tokens, lists);
         cues.retain(|(cue, _)| !is_masked(&masks, cue));
         let (name_cues, cues) =
-            cues.into_iter().partition(|(_, cue)| matches!(cue, Cue::Introduces | Cue::Mentions | Cue::AsksName));
+            cues.into_iter().partition(|(_, cue)| matches!(cue, Cue::Introduces | Cue::Mentions | Cue::People | Cue::AsksName));
         let has_small_letters = text.contains(char::is_lowercase);
         Self { text, lists, tokens, runs, cues, name_cues, has_small_letters, masks }
     }
@@ -80,6 +81,11 @@ impl<'a> Scene<'a> {
     /// The first token that begins at this byte or behind it.
     pub(super) fn first_from(&self, byte: usize) -> usize {
         self.tokens.partition_point(|token| token.bytes.start < byte)
+    }
+
+    /// Whether an ordinary word of a form that names and addresses do not have: "working", "blocked".
+    pub(super) fn word_is_ending(&self, word: &str) -> bool {
+        word.len() > 4 && ["ed", "ing"].iter().any(|end| word.ends_with(end)) && ordinary::is_english(word)
     }
 
     /// A token as it is written.

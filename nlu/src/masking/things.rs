@@ -12,7 +12,7 @@ const BEFORE_YEARS: [&str; 16] = [
     "through", "late",
 ];
 /// In a clause that says when something was.
-const OF_TIME: [&str; 6] = ["time", "year", "years", "when", "since", "ago"];
+const OF_TIME: [&str; 7] = ["between", "time", "year", "years", "when", "since", "ago"];
 /// Before a service's number.
 const BEFORE_SERVICES: [&str; 8] = ["call", "called", "calling", "dial", "dialed", "dialled", "ring", "rang"];
 /// What the last four digits of something follow.

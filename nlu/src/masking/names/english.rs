@@ -38,9 +38,9 @@ pub(super) fn find(scene: &Scene<'_>, out: &mut Vec<Find>) {
         let at = skip_to_name(scene, cue.end);
         match kind {
             Cue::Introduces if is_said_for_sure(scene, cue, at) => add(introduced(scene, at)),
-            Cue::Introduces | Cue::Mentions if cue.len() > 1 || scene.han(cue.start).is_none() => {
-                add(mentioned(scene, at));
-            }
+            Cue::Introduces | Cue::Mentions | Cue::People if scene.han(cue.start).is_none() => add(mentioned(scene, at)),
+            // Things are called by English words, too.
+            Cue::Mentions | Cue::People if cue.len() > 1 => add(mentioned(scene, at).filter(|name| has_listed(scene, name))),
             _ => {}
         }
     }
@@ -177,6 +177,12 @@ fn spelled(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
     let is_reference = || scene.cue_before(from).is_some_and(|(cue, _)| from - cue.end < SPELLED_MIN);
     let meets_digit = scene.runs.iter().any(|run| run.tokens.start <= at && at <= run.tokens.end);
     (is_name && !meets_digit && !is_reference()).then_some(from..end)
+}
+
+/// Whether some word is a usual name.
+fn has_listed(scene: &Scene<'_>, name: &Range<usize>) -> bool {
+    let is_listed = |word: &str| scene.lists.given.contains(word) || scene.lists.surnames.contains(word);
+    name.clone().any(|at| scene.word(at).is_some_and(is_listed))
 }
 
 /// Whether a word is none of a name, wherever it stands.

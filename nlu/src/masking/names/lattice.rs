@@ -3,23 +3,27 @@
 
 use std::ops::Range;
 
-use super::super::ordinary::{HAN_WORD_MAX, given_bits, word_bits};
+use super::super::ordinary::{HAN_WORD_MAX, foreign_bits, given_bits, surname_bits, word_bits};
 use super::super::scene::Scene;
 use crate::numbers::token::spoken_digit;
 
 /// What a name weighs before anything is known of it, bits.
-const NAME: i32 = 10;
-/// What a surname weighs that is listed and in no count, and what one of two characters weighs.
-const SURNAME: i32 = 9;
-/// What a name of no list weighs, and each of its characters.
-const FOREIGN: i32 = 14;
-const FOREIGN_EACH: i32 = 8;
+const NAME: i32 = 11;
+/// What a name of no list weighs beside its characters.
+const FOREIGN: i32 = 13;
 /// The longest name of no list, characters.
 const FOREIGN_MAX: usize = 6;
-/// A word that weighs no more than this is said often.
-const OFTEN: i32 = 19;
+/// What a character weighs at most that is usual in given names.
+const USUAL: i32 = 10;
+/// What a word weighs that is none more than a name, and the most that this is worth.
+const WORD: i32 = 20;
+const WORD_MAX: i32 = 6;
 /// What a listed word that is no name weighs at most.
 const LISTED: i32 = 10;
+/// What a listed word weighs that dictionaries do not have.
+const LISTED_RARE: i32 = 20;
+/// How long one Han character is at least, bytes.
+const CHARACTER_BYTES: usize = 3;
 /// The longest run of characters that is read as one.
 const CHARACTERS_MAX: usize = 96;
 
@@ -91,16 +95,18 @@ impl<'s, 't> Lattice<'s, 't> {
         let mut readings = Vec::new();
         let family = super::surname_length(self.scene, at);
         if family > 0 {
-            let mut weight = NAME + SURNAME;
+            let mut weight = NAME + surname_bits(&self.characters[start..start + family]);
             let limit = self.characters.len().min(start + family + 2);
             for end in start + family + 1..=limit {
                 weight += given_bits(self.characters[end - 1]);
-                readings.push(self.reading(start..end, weight, true));
+                let given = &self.characters[start + family..end];
+                readings.push(self.reading(start..end, weight - as_word(given), true));
             }
         }
         let limit = self.characters.len().min(start + FOREIGN_MAX);
         for end in (start + 2..=limit).filter(|_| may_be_foreign).take_while(|&end| self.has_no_word(start..end)) {
-            let weight = FOREIGN + FOREIGN_EACH * i32::try_from(end - start).unwrap_or_default();
+            let each = self.characters[start..end].iter().map(|&character| foreign_bits(character));
+            let weight = FOREIGN + each.sum::<i32>();
             readings.push(self.reading(start..end, weight, false));
         }
         readings.retain(|reading| {
@@ -117,10 +123,10 @@ impl<'s, 't> Lattice<'s, 't> {
         count > 1 || (count > 0 && (is_beside || !reading.has_surname))
     }
 
-    /// Whether no two characters one after another are a word that is said often.
+    /// Whether no two characters one after another are a word.
     fn has_no_word(&self, place: Range<usize>) -> bool {
         let pair = |at: usize| self.characters[at..at + 2].iter().collect::<String>();
-        (place.start..place.end - 1).all(|at| ordinary(self.scene, &pair(at)).is_none_or(|bits| bits > OFTEN))
+        (place.start..place.end - 1).all(|at| ordinary(self.scene, &pair(at)).is_none())
     }
 
     /// How much likelier these tokens are a name than ordinary words, bits; none where they are not in the run.
@@ -129,8 +135,8 @@ impl<'s, 't> Lattice<'s, 't> {
         let place = || tokens.start - self.tokens.start..tokens.end - self.tokens.start;
         is_inside.then(|| {
             let family = super::surname_length(self.scene, tokens.start).clamp(1, tokens.len());
-            let given = &self.characters[place()][family..];
-            let weight = NAME + SURNAME + given.iter().map(|&character| given_bits(character)).sum::<i32>();
+            let (surname, given) = self.characters[place()].split_at(family);
+            let weight = NAME + surname_bits(surname) + given.iter().map(|&character| given_bits(character)).sum::<i32>();
             self.reading(place(), weight, true).gain
         })
     }
@@ -142,9 +148,20 @@ impl<'s, 't> Lattice<'s, 't> {
     }
 }
 
+/// What a given name weighs less because it is a word, too, of characters that are usual in given names: 爱国, 星河.
+fn as_word(given: &[char]) -> i32 {
+    let is_usual = given.len() == 2 && given.iter().all(|&character| given_bits(character) <= USUAL);
+    let bits = if is_usual { word_bits(&given.iter().collect::<String>()) } else { None };
+    bits.map_or(0, |bits| (WORD - bits).clamp(0, WORD_MAX))
+}
+
 /// What a word weighs among ordinary ones, the listed ones among them.
 fn ordinary(scene: &Scene<'_>, word: &str) -> Option<i32> {
     let bits = word_bits(word);
-    let is_listed = scene.lists.no_names.contains(word) || scene.lists.titles.contains(word);
-    if is_listed { Some(bits.map_or(LISTED, |bits| bits.min(LISTED))) } else { bits }
+    let lists = scene.lists;
+    if lists.no_names.contains(word) || lists.titles.contains(word) {
+        return Some(bits.map_or(LISTED, |bits| bits.min(LISTED)));
+    }
+    let is_new = word.len() > CHARACTER_BYTES && bits.is_none() && lists.usual.contains(word);
+    if is_new { Some(LISTED_RARE) } else { bits }
 }

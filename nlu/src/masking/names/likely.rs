@@ -9,26 +9,34 @@ use super::lattice::{Lattice, Reading};
 use super::{is_title, skip_to_name, surname_length};
 
 /// So many bits make a name.
-const ENOUGH: i32 = 7;
+const ENOUGH: i32 = 4;
 /// More make one of no list.
-const ENOUGH_FOREIGN: i32 = 12;
-/// What an announcement is worth that a name follows for sure, one that may also be the subject, and those that many things follow.
+const ENOUGH_FOREIGN: i32 = 7;
+/// What an announcement is worth that a name follows for sure, one that may also be the subject, one of somebody, and those that
+/// many things follow.
 const ANNOUNCED: i32 = 15;
 const NAMED: i32 = 10;
-const MENTIONED: i32 = 6;
+const MENTIONED: i32 = 7;
+const SPOKEN_OF: i32 = 10;
 const MENTIONED_BRIEFLY: i32 = 3;
 /// What it is worth that nothing else is said in a clause.
-const CLAUSE: i32 = 3;
+const CLAUSE: i32 = 4;
+/// What it is worth that a number or an address is given behind it.
+const WITH_NUMBER: i32 = 8;
 /// What the beginning and the end of a clause are worth.
-const EDGE: i32 = 2;
+const EDGE: i32 = 3;
 /// What a title behind a name is worth, and words that are said behind names.
 const TITLED: i32 = 9;
-const FOLLOWED: i32 = 6;
+const FOLLOWED: i32 = 9;
 /// So much likelier are ordinary words where a name is doubtful.
 const DOUBTFUL: i32 = -8;
+/// Digits of a number that somebody gives with their name.
+const NUMBER_DIGITS_MIN: usize = 7;
 /// Of two readings so near the longer one is masked.
 const NEAR: i32 = 3;
 
+/// Prints.
+fn dbg(r: &Reading, v: i32, s: &Scene<'_>) { if std::env::var("DBG").is_ok() { eprintln!("{} gain {} value {v} sur {}", s.plain(r.tokens.clone()), r.gain, r.has_surname); } }
 /// Finds them from token `head` on; what begins at `asked` answers who asked for a name.
 pub(super) fn find(scene: &Scene<'_>, head: usize, asked: Option<usize>, out: &mut Vec<Find>) {
     let mut announced = announcements(scene);
@@ -58,6 +66,7 @@ fn announcements(scene: &Scene<'_>) -> Vec<(usize, i32)> {
         let worth = match (kind, is_said) {
             (Cue::Introduces, true) => ANNOUNCED,
             (Cue::Introduces, false) => NAMED,
+            (Cue::People, _) => SPOKEN_OF,
             (Cue::Mentions, _) if cue.len() > 1 => MENTIONED,
             (Cue::Mentions, _) => MENTIONED_BRIEFLY,
             _ => return None,
@@ -74,9 +83,10 @@ fn name_at(
     at: usize,
     announced: &[(usize, i32)],
 ) -> Option<Range<usize>> {
-    let announcement = announced.iter().filter(|(place, _)| *place == at).map(|(_, worth)| *worth).max();
     let opens = at == lattice.tokens.start;
-    let may_be_foreign = announcement.is_some();
+    let has_number = opens && gives_number(scene, lattice.tokens.end);
+    let announcement = announced.iter().filter(|(place, _)| *place == at).map(|(_, worth)| *worth).max();
+    let may_be_foreign = announcement.is_some() || has_number;
     if surname_length(scene, at) == 0 && !may_be_foreign {
         return None;
     }
@@ -84,14 +94,16 @@ fn name_at(
     // What may be mentioned is a name of no list where it is said to be one on both sides.
     let is_marked = |reading: &Reading| {
         let behind = worth_behind(scene, reading.tokens.end);
-        reading.has_surname || before >= NAMED || behind >= FOLLOWED || (before >= MENTIONED && behind > 0)
+        reading.has_surname || before >= NAMED || (has_number && reading.tokens.end == lattice.tokens.end) || behind >= FOLLOWED || (before >= MENTIONED && behind > 0)
     };
     let valued = |reading: Reading| {
         let is_clause = opens && reading.tokens.end == lattice.tokens.end;
         let value = reading.gain
             + before
             + worth_behind(scene, reading.tokens.end)
-            + if is_clause && reading.has_surname { CLAUSE } else { 0 };
+            + if is_clause && reading.has_surname { CLAUSE } else { 0 }
+            + if is_clause && has_number { WITH_NUMBER } else { 0 };
+        dbg(&reading, value, scene);
         let enough = if reading.has_surname { ENOUGH } else { ENOUGH_FOREIGN };
         (value >= enough).then_some((value, reading.tokens))
     };
@@ -99,6 +111,18 @@ fn name_at(
         lattice.readings(at, may_be_foreign).into_iter().filter(is_marked).filter_map(valued).collect();
     let best = names.iter().map(|(value, _)| *value).max()?;
     names.into_iter().filter(|(value, _)| best - value <= NEAR).map(|(_, tokens)| tokens).max_by_key(|name| name.end)
+}
+
+/// Whether the next clause begins with a number, or with what announces one or an address.
+fn gives_number(scene: &Scene<'_>, end: usize) -> bool {
+    let next = scene.skip_joins(end);
+    let is_near = |start: usize| (next..=next + 1).contains(&start);
+    let is_given = |(cue, kind): &(Range<usize>, Cue)| {
+        is_near(cue.start) && matches!(kind, Cue::Phone | Cue::IdCard | Cue::BankCard | Cue::Email | Cue::Address)
+    };
+    next > end
+        && (scene.cues.iter().any(is_given)
+            || scene.runs.iter().any(|run| is_near(run.tokens.start) && run.digits.len() >= NUMBER_DIGITS_MIN))
 }
 
 /// What stands behind a name.
