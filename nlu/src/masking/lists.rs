@@ -37,6 +37,8 @@ pub(super) enum Cue {
     Mentions,
     /// A name, as often as not: somebody is spoken of.
     People,
+    /// A name among many other things.
+    Near,
     /// That the other party says theirs.
     AsksName,
 }
@@ -94,6 +96,8 @@ struct Names {
     introduced_by: Vec<String>,
     mentioned_after: Vec<String>,
     people: Vec<String>,
+    near: Vec<String>,
+    also_words: Vec<String>,
     asked_by: Vec<String>,
     titles: Vec<String>,
     behind: Vec<String>,
@@ -149,6 +153,8 @@ pub struct MaskingLists {
     pub(super) titles: BTreeSet<String>,
     /// What is said behind a name.
     pub(super) behind_names: BTreeSet<String>,
+    /// Names that are more often something else: words, places.
+    pub(super) also_words: BTreeSet<String>,
     pub(super) no_names: BTreeSet<String>,
     /// Words that are no names where nothing announces one.
     pub(super) usual: BTreeSet<String>,
@@ -177,7 +183,7 @@ impl MaskingLists {
     pub fn parse(files: &[(&str, &str)]) -> Result<Self, ListError> {
         let mut cues = Vec::new();
         let mut announced = Vec::new();
-        let mut sets: [BTreeSet<String>; 13] = Default::default();
+        let mut sets: [BTreeSet<String>; 14] = Default::default();
         for (file, text) in files {
             let mut read = read(file, text)?;
             for (cue, word) in cues_of(read.context, &mut read.names) {
@@ -193,6 +199,7 @@ impl MaskingLists {
                 [each_character(&read.names.given_characters), read.names.given].concat(),
                 read.names.titles,
                 read.names.behind,
+                read.names.also_words,
                 read.names.never,
                 read.names.usual.split_whitespace().map(str::to_owned).collect(),
                 read.addresses.streets,
@@ -220,6 +227,7 @@ impl MaskingLists {
             given: next(),
             titles: next(),
             behind_names: next(),
+            also_words: next(),
             no_names: next(),
             usual: next(),
             streets: next(),
@@ -248,6 +256,7 @@ fn cues_of(context: Context, names: &mut Names) -> Vec<(Cue, String)> {
         (Cue::Introduces, std::mem::take(&mut names.introduced_by)),
         (Cue::Mentions, std::mem::take(&mut names.mentioned_after)),
         (Cue::People, std::mem::take(&mut names.people)),
+        (Cue::Near, std::mem::take(&mut names.near)),
         (Cue::AsksName, std::mem::take(&mut names.asked_by)),
     ];
     words.into_iter().flat_map(|(cue, words)| words.into_iter().map(move |word| (cue, word))).collect()

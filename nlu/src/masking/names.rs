@@ -50,7 +50,7 @@ fn answer(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
     while scene.han(at).is_some_and(|character| "我本人免贵姓".contains(character)) {
         at += 1;
     }
-    let at = skip_to_name(scene, at);
+    let at = english::skip_to_answer(scene, skip_to_name(scene, at));
     if scene.word(at).is_some() {
         return english::answer(scene, at);
     }
@@ -288,65 +288,3 @@ fn name_before(scene: &Scene<'_>, end: usize) -> Option<usize> {
         alone.into_iter().find(is_surname).map(|(start, _)| start)
     })
 }
-
-/// Names that are usual words, too.
-const AMBIGUOUS: [&str; 58] = [
-    "mark",
-    "grace",
-    "grant",
-    "bill",
-    "will",
-    "frank",
-    "rob",
-    "jack",
-    "amber",
-    "joy",
-    "dean",
-    "art",
-    "price",
-    "young",
-    "long",
-    "white",
-    "black",
-    "brown",
-    "green",
-    "stone",
-    "king",
-    "hill",
-    "hall",
-    "bell",
-    "cook",
-    "west",
-    "wood",
-    "sun",
-    "max",
-    "christian",
-    "may",
-    "virginia",
-    "april",
-    "june",
-    "august",
-    "rose",
-    "ruby",
-    "hazel",
-    "daisy",
-    "violet",
-    "ivy",
-    "pearl",
-    "poppy",
-    "jasmine",
-    "crystal",
-    "dawn",
-    "holly",
-    "chase",
-    "hunter",
-    "lance",
-    "glen",
-    "robin",
-    "ray",
-    "earl",
-    "lane",
-    "rice",
-    "knight",
-    "min",
-];

@@ -24,8 +24,11 @@ static MANDARIN: LazyLock<HashMap<&'static str, i32>> =
 static GIVEN: LazyLock<HashMap<char, i32>> = LazyLock::new(|| each(include_str!("ordinary/given.zh.txt")));
 static FOREIGN: LazyLock<HashMap<char, i32>> = LazyLock::new(|| each(include_str!("ordinary/foreign.zh.txt")));
 static SURNAMES: LazyLock<HashMap<char, i32>> = LazyLock::new(|| each(include_str!("ordinary/surnames.zh.txt")));
-static ENGLISH: LazyLock<HashSet<&'static str>> =
-    LazyLock::new(|| lines(include_str!("ordinary/words.en.txt")).flat_map(str::split_whitespace).collect());
+static ENGLISH: LazyLock<HashSet<&'static str>> = LazyLock::new(|| words(include_str!("ordinary/words.en.txt")));
+static ENGLISH_GIVEN: LazyLock<HashSet<&'static str>> = LazyLock::new(|| words(include_str!("ordinary/given.en.txt")));
+static ENGLISH_SURNAMES: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| words(include_str!("ordinary/surnames.en.txt")));
+static ENGLISH_PROPER: LazyLock<HashSet<&'static str>> = LazyLock::new(|| words(include_str!("ordinary/proper.en.txt")));
 
 /// How unlikely a word of Mandarin is among others, bits; of one character every one is a word.
 pub(super) fn word_bits(word: &str) -> Option<i32> {
@@ -52,6 +55,21 @@ pub(super) fn surname_bits(surname: &[char]) -> i32 {
 pub(super) fn is_english(word: &str) -> bool {
     let word = word.split_once('\'').map_or(word, |(word, _)| word);
     ENGLISH.contains(word) || ENDINGS.iter().any(|&(ending, stems)| ends_with(word, ending, stems))
+}
+
+/// Whether it is a usual given name of English, in lower case; many are words, too.
+pub(super) fn is_english_given(word: &str) -> bool {
+    ENGLISH_GIVEN.contains(word)
+}
+
+/// Whether it is a usual surname of English, in lower case; many are words, too.
+pub(super) fn is_english_surname(word: &str) -> bool {
+    ENGLISH_SURNAMES.contains(word)
+}
+
+/// Whether it is a proper name that people do not usually have, in lower case.
+pub(super) fn is_english_proper(word: &str) -> bool {
+    ENGLISH_PROPER.contains(word)
 }
 
 /// Endings, and what a stem has in their place.
@@ -83,6 +101,10 @@ fn numbered(text: &'static str) -> impl Iterator<Item = (&'static str, i32)> {
         let number = parts.next().and_then(|number| number.parse().ok()).unwrap_or_default();
         parts.map(move |part| (part, number))
     })
+}
+
+fn words(text: &'static str) -> HashSet<&'static str> {
+    lines(text).flat_map(str::split_whitespace).collect()
 }
 
 /// What each character weighs of the lines of a list.

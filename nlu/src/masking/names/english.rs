@@ -13,8 +13,19 @@ use crate::numbers::run::english_digit;
 const WORDS_MAX: usize = 4;
 /// The fewest letters of a word that is taken for a name where nothing announces one for sure.
 const LETTERS_MIN: usize = 3;
+/// Words that a clause goes on with, be they given names, too.
+const MODAL: [&str; 8] = ["will", "may", "mark", "can", "bill", "so", "art", "say"];
+/// The fewest letters of a word that is strange enough to be a name.
+const STRANGE_MIN: usize = 4;
 /// What is said behind one's own name.
 const BEHIND_OWN: [&str; 4] = ["again", "calling", "speaking", "here"];
+/// What is said before the name in an answer, and how many words of it there are at most.
+const BEFORE_ANSWERS: [&str; 34] = [
+    "yes", "yeah", "yep", "sure", "of", "course", "ok", "okay", "well", "so", "oh", "uh", "um", "er", "it's", "it", "is",
+    "that", "that's", "would", "should", "be", "will", "i'm", "i", "am", "my", "name", "name's", "the", "under", "hi",
+    "hello", "certainly",
+];
+const ANSWER_WORDS_MAX: usize = 8;
 /// What names have between their words, in lower case.
 const PARTICLES: [&str; 22] = [
     "van", "von", "der", "den", "de", "di", "da", "del", "della", "dos", "du", "la", "le", "bin", "ibn", "al", "el",
@@ -38,6 +49,7 @@ pub(super) fn find(scene: &Scene<'_>, out: &mut Vec<Find>) {
         let at = skip_to_name(scene, cue.end);
         match kind {
             Cue::Introduces if is_said_for_sure(scene, cue, at) => add(introduced(scene, at)),
+            Cue::Near => add(near(scene, at)),
             Cue::Introduces | Cue::Mentions | Cue::People if scene.han(cue.start).is_none() => add(mentioned(scene, at)),
             // Things are called by English words, too.
             Cue::Mentions | Cue::People if cue.len() > 1 => add(mentioned(scene, at).filter(|name| has_listed(scene, name))),
@@ -89,12 +101,26 @@ pub(super) fn introduced(scene: &Scene<'_>, from: usize) -> Option<Range<usize>>
     (end > from).then_some(from..end)
 }
 
+/// What stands before the name in an answer: "yes of course, it's …".
+pub(super) fn skip_to_answer(scene: &Scene<'_>, from: usize) -> usize {
+    let mut at = from;
+    for _ in 0..ANSWER_WORDS_MAX {
+        let is_before = scene.word(at).is_some_and(|word| BEFORE_ANSWERS.contains(&word));
+        if !is_before {
+            break;
+        }
+        at = scene.skip_joins(at + 1);
+    }
+    at
+}
+
 /// What is said to somebody who asked for a name: a clause of its words, which may be few ordinary ones where no names are.
 pub(super) fn answer(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
     let name = introduced(scene, at)?;
     let after = next_word(scene, name.end);
     let ends = scene.word(after).is_none_or(|_| is_none(scene, after));
-    (may_be_name(scene, at) || (ends && name.len() > 1)).then_some(name)
+    let is_listed = scene.word(at).is_some_and(|word| is_given(scene, word) || is_surname(scene, word));
+    (may_be_name(scene, at) || (ends && (name.len() > 1 || is_listed))).then_some(name)
 }
 
 /// Behind "this is" and the like: words that are not ordinary, or a usual given name and what goes with it.
@@ -103,7 +129,7 @@ fn mentioned(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
     let name = introduced(scene, from)?;
     let second = next_word(scene, from + 1);
     let is_pair = second < name.end;
-    let is_listed = scene.lists.given.contains(word) || scene.lists.surnames.contains(word);
+    let is_listed = is_given(scene, word) || is_surname(scene, word);
     let after = next_word(scene, name.end);
     let ends = scene.word(after).is_none_or(|_| is_none(scene, after));
     let is_capital = scene.is_capital(from) && scene.has_small_letters;
@@ -111,6 +137,19 @@ fn mentioned(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
         || (is_pair && is_capital && scene.is_capital(second))
         || (is_listed && (is_capital || is_pair || ends));
     is_name.then_some(name)
+}
+
+/// Behind a word that many things follow: a usual name that is no word, or a word that no dictionary has.
+fn near(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
+    let word = scene.word(from)?;
+    let is_known = is_given(scene, word) || is_surname(scene, word);
+    let is_strange = word.len() >= STRANGE_MIN && !ordinary::is_english_proper(word);
+    let name = introduced(scene, from)?;
+    let second = next_word(scene, from + 1);
+    let is_pair = is_given(scene, word)
+        && second < name.end
+        && scene.word(second).is_some_and(|word| is_surname(scene, word) || may_be_name(scene, second));
+    (may_be_name(scene, from) && (is_known || is_strange) || (is_pair && !MODAL.contains(&word))).then_some(name)
 }
 
 /// Behind "Mr": any word that may be a name.
@@ -131,22 +170,22 @@ fn before_speaking(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
     let after = scene.skip_spaces(name.end);
     let is_behind = scene.word(after).is_some_and(|word| BEHIND_OWN.contains(&word));
     let is_name = name.clone().any(|at| may_be_name(scene, at));
-    let is_listed = scene.word(from).is_some_and(|word| scene.lists.given.contains(word));
+    let is_listed = scene.word(from).is_some_and(|word| is_given(scene, word));
     (is_behind && (is_name || is_listed)).then_some(name)
 }
 
 /// Where nothing announces it: a usual given name, alone or with what goes with it, or two words with capitals that are not ordinary.
 fn standing_alone(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
     let word = scene.word(from)?;
-    let is_given = scene.lists.given.contains(word);
+    let is_given = is_given(scene, word) && !MODAL.contains(&word);
     let name = introduced(scene, from)?;
     let second = next_word(scene, from + 1);
     let is_pair = second < name.end;
-    let is_surname = is_pair && scene.word(second).is_some_and(|word| scene.lists.surnames.contains(word));
+    let is_surname = is_pair && scene.word(second).is_some_and(|word| is_surname(scene, word));
     let is_capital = |at: usize| scene.is_capital(at) && scene.has_small_letters;
     let unusual = [from, second].into_iter().filter(|&at| at < name.end && may_be_name(scene, at)).count();
     let is_name = (is_given && unusual > 0 && (is_pair || is_sure(scene, from)))
-        || (is_surname && unusual > 0)
+        || (is_surname && unusual > 1)
         || (is_pair && unusual > 1 && is_capital(from) && is_capital(second));
     is_name.then_some(name)
 }
@@ -181,7 +220,7 @@ fn spelled(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
 
 /// Whether some word is a usual name.
 fn has_listed(scene: &Scene<'_>, name: &Range<usize>) -> bool {
-    let is_listed = |word: &str| scene.lists.given.contains(word) || scene.lists.surnames.contains(word);
+    let is_listed = |word: &str| is_given(scene, word) || is_surname(scene, word);
     name.clone().any(|at| scene.word(at).is_some_and(is_listed))
 }
 
@@ -198,7 +237,7 @@ fn is_none(scene: &Scene<'_>, at: usize) -> bool {
 /// Whether a word may go on a name: it is not ordinary, or it is a usual name, or it has a capital, or the clause ends with it.
 fn goes_on(scene: &Scene<'_>, at: usize) -> bool {
     let Some(word) = scene.word(at) else { return false };
-    let is_listed = scene.lists.given.contains(word) || scene.lists.surnames.contains(word);
+    let is_listed = is_given(scene, word) || is_surname(scene, word);
     let ends = scene.word(scene.skip_spaces(at + 1)).is_none_or(|word| BEHIND.contains(&word))
         && !["ed", "ing", "ly"].iter().any(|end| word.ends_with(end));
     word.len() == 1 || is_listed || may_be_name(scene, at) || ends || (scene.is_capital(at) && scene.has_small_letters)
@@ -209,14 +248,24 @@ fn may_be_name(scene: &Scene<'_>, at: usize) -> bool {
     scene.word(at).is_some_and(|word| {
         word.len() >= LETTERS_MIN
             && !is_none(scene, at)
-            && !super::AMBIGUOUS.contains(&word)
+            && !scene.lists.also_words.contains(word)
             && !ordinary::is_english(word)
     })
 }
 
 /// Whether a given name is no word and no place.
 fn is_sure(scene: &Scene<'_>, at: usize) -> bool {
-    scene.word(at).is_some_and(|word| word.len() > LETTERS_MIN && !scene.lists.places.contains(word))
+    scene.word(at).is_some_and(|word| word.len() > LETTERS_MIN && is_given(scene, word)) && may_be_name(scene, at)
+}
+
+/// Whether a word is a usual given name, be it a word, too.
+fn is_given(scene: &Scene<'_>, word: &str) -> bool {
+    scene.lists.given.contains(word) || ordinary::is_english_given(word)
+}
+
+/// Whether a word is a usual surname, be it a word, too.
+fn is_surname(scene: &Scene<'_>, word: &str) -> bool {
+    scene.lists.surnames.contains(word) || ordinary::is_english_surname(word)
 }
 
 fn is_particle(scene: &Scene<'_>, at: usize) -> bool {
