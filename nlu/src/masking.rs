@@ -116,7 +116,11 @@ impl Masker {
         let secret = |cue: &Cue| matches!(cue, Cue::Phone | Cue::IdCard | Cue::BankCard | Cue::Code | Cue::Reference);
         let last = scene.cues.iter().rev().map(|(_, cue)| *cue).find(secret);
         self.asked = last.or(self.asked);
-        let asks = scene.name_cues.iter().any(|(_, cue)| *cue == Cue::AsksName);
+        // "And your last name" asks, too.
+        let asks = |(tokens, cue): &(Range<usize>, Cue)| {
+            *cue == Cue::AsksName || (*cue == Cue::Introduces && scene.tokens.len() - tokens.end <= ASKED_BEFORE_END)
+        };
+        let asks = scene.name_cues.iter().any(asks);
         self.is_name_asked = asks || (self.is_name_asked && last.is_none());
     }
 
@@ -184,6 +188,8 @@ impl Masker {
     }
 }
 
+/// Behind what asks for a name there are at most so many tokens.
+const ASKED_BEFORE_END: usize = 3;
 /// How often a text is looked at.
 const ROUNDS_MAX: usize = 4;
 /// Who says more than this has said something else than what was asked for, characters.

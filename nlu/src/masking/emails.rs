@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::class::Class;
 use super::lists::Cue;
+use super::ordinary;
 use super::scene::{Find, Scene};
 use crate::numbers::run::english_digit;
 use crate::numbers::token::{Kind, spoken_digit};
@@ -180,7 +181,7 @@ fn find_growing(scene: &Scene<'_>, out: &mut Vec<Find>) {
         match part(scene, at) {
             Part::Name
                 if scene.word(at).is_some_and(|word| {
-                    scene.lists.no_names.contains(word) || STOPS.contains(&word) || scene.word_is_ending(word)
+                    scene.lists.no_names.contains(word) || STOPS.contains(&word) || ordinary::is_inflected(word)
                 }) =>
             {
                 break;

@@ -57,6 +57,11 @@ pub(super) fn is_english(word: &str) -> bool {
     ENGLISH.contains(word) || ENDINGS.iter().any(|&(ending, stems)| ends_with(word, ending, stems))
 }
 
+/// Whether it is a word of English with an ending, in lower case: "blocked", "nearly".
+pub(super) fn is_inflected(word: &str) -> bool {
+    ENDINGS[ENDINGS_OF_NOUNS..].iter().any(|&(ending, stems)| ends_with(word, ending, stems))
+}
+
 /// Whether it is a usual given name of English, in lower case; many are words, too.
 pub(super) fn is_english_given(word: &str) -> bool {
     ENGLISH_GIVEN.contains(word)
@@ -82,6 +87,8 @@ const ENDINGS: [(&str, &[&str]); 7] = [
     ("ing", &["", "e"]),
     ("ly", &["", "le"]),
 ];
+/// So many of them are endings of nouns, too.
+const ENDINGS_OF_NOUNS: usize = 3;
 /// The shortest stem, letters.
 const STEM_MIN: usize = 3;
 

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use super::class::Class;
-use super::ordinary;
 use super::lists::{Cue, MaskingLists};
 use crate::numbers::run::{Run, joins, runs};
 use crate::numbers::token::{Kind, Token, tokens};
@@ -81,11 +80,6 @@ impl<'a> Scene<'a> {
     /// The first token that begins at this byte or behind it.
     pub(super) fn first_from(&self, byte: usize) -> usize {
         self.tokens.partition_point(|token| token.bytes.start < byte)
-    }
-
-    /// Whether an ordinary word of a form that names and addresses do not have: "working", "blocked".
-    pub(super) fn word_is_ending(&self, word: &str) -> bool {
-        word.len() > 4 && ["ed", "ing"].iter().any(|end| word.ends_with(end)) && ordinary::is_english(word)
     }
 
     /// A token as it is written.

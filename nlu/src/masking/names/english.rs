@@ -37,6 +37,8 @@ const SPELLED_WITH: [&str; 3] = ["for", "as", "like"];
 const SHORTENED: [&str; 6] = ["'s", "'m", "'re", "'ve", "'ll", "'d"];
 /// What may be said behind a whole name.
 const BEHIND: [&str; 10] = ["and", "but", "from", "about", "calling", "speaking", "here", "again", "please", "on"];
+/// What is said behind somebody whom one asks for.
+const BEHIND_ASKED: [&str; 7] = ["there", "available", "around", "in", "on", "please", "again"];
 /// So many letters that are spelled are a name.
 const SPELLED_MIN: usize = 4;
 /// The most letters that are spelled.
@@ -49,8 +51,10 @@ pub(super) fn find(scene: &Scene<'_>, out: &mut Vec<Find>) {
         let at = skip_to_name(scene, cue.end);
         match kind {
             Cue::Introduces if is_said_for_sure(scene, cue, at) => add(introduced(scene, at)),
-            Cue::Near => add(near(scene, at)),
-            Cue::Introduces | Cue::Mentions | Cue::People if scene.han(cue.start).is_none() => add(mentioned(scene, at)),
+            Cue::Near => add(near(scene, at, scene.word(cue.end - 1) != Some("is") || cue.len() > 1)),
+            Cue::Introduces | Cue::Mentions | Cue::People if scene.han(cue.start).is_none() => {
+                add(mentioned(scene, at).or_else(|| filled_in(scene, cue, at)));
+            }
             // Things are called by English words, too.
             Cue::Mentions | Cue::People if cue.len() > 1 => add(mentioned(scene, at).filter(|name| has_listed(scene, name))),
             _ => {}
@@ -119,8 +123,9 @@ pub(super) fn answer(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
     let name = introduced(scene, at)?;
     let after = next_word(scene, name.end);
     let ends = scene.word(after).is_none_or(|_| is_none(scene, after));
-    let is_listed = scene.word(at).is_some_and(|word| is_given(scene, word) || is_surname(scene, word));
-    (may_be_name(scene, at) || (ends && (name.len() > 1 || is_listed))).then_some(name)
+    // Whoever says one or two words to that says the name.
+    let is_short = scene.is_end(name.end);
+    (may_be_name(scene, at) || (ends && name.len() > 1) || is_short).then_some(name)
 }
 
 /// Behind "this is" and the like: words that are not ordinary, or a usual given name and what goes with it.
@@ -129,7 +134,7 @@ fn mentioned(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
     let name = introduced(scene, from)?;
     let second = next_word(scene, from + 1);
     let is_pair = second < name.end;
-    let is_listed = is_given(scene, word) || is_surname(scene, word);
+    let is_listed = scene.lists.given.contains(word) || scene.lists.surnames.contains(word);
     let after = next_word(scene, name.end);
     let ends = scene.word(after).is_none_or(|_| is_none(scene, after));
     let is_capital = scene.is_capital(from) && scene.has_small_letters;
@@ -139,17 +144,29 @@ fn mentioned(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
     is_name.then_some(name)
 }
 
+/// As in a form: "last name Swift", the one word before the clause ends or the next name is told.
+fn filled_in(scene: &Scene<'_>, cue: &Range<usize>, at: usize) -> Option<Range<usize>> {
+    let is_form = |word: &str| ["name", "surname", "forename"].contains(&word);
+    let next = scene.skip_spaces(at + 1);
+    let ends = scene.word(next).is_none_or(|word| ["first", "last", "and"].contains(&word));
+    let is_name = scene.word(cue.end - 1).is_some_and(is_form) && !is_none(scene, at) && ends;
+    is_name.then_some(at..at + 1)
+}
+
 /// Behind a word that many things follow: a usual name that is no word, or a word that no dictionary has.
-fn near(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
+fn near(scene: &Scene<'_>, from: usize, may_be_strange: bool) -> Option<Range<usize>> {
     let word = scene.word(from)?;
     let is_known = is_given(scene, word) || is_surname(scene, word);
-    let is_strange = word.len() >= STRANGE_MIN && !ordinary::is_english_proper(word);
+    let is_strange = may_be_strange && word.len() >= STRANGE_MIN && !ordinary::is_english_proper(word);
     let name = introduced(scene, from)?;
     let second = next_word(scene, from + 1);
     let is_pair = is_given(scene, word)
         && second < name.end
         && scene.word(second).is_some_and(|word| is_surname(scene, word) || may_be_name(scene, second));
-    (may_be_name(scene, from) && (is_known || is_strange) || (is_pair && !MODAL.contains(&word))).then_some(name)
+    let is_asked_for = scene.lists.given.contains(word)
+        && scene.word(next_word(scene, from + 1)).is_some_and(|word| BEHIND_ASKED.contains(&word));
+    let is_name = may_be_name(scene, from) && (is_known || is_strange);
+    (is_name || is_asked_for || (is_pair && !MODAL.contains(&word))).then_some(name)
 }
 
 /// Behind "Mr": any word that may be a name.
@@ -227,10 +244,14 @@ fn has_listed(scene: &Scene<'_>, name: &Range<usize>) -> bool {
 /// Whether a word is none of a name, wherever it stands.
 fn is_none(scene: &Scene<'_>, at: usize) -> bool {
     scene.word(at).is_none_or(|said| {
+        // Will and Mark are names where they have a capital in the midst of what is said.
+        if at > 0 && scene.lists.given.contains(said) && scene.is_capital(at) && scene.has_small_letters {
+            return false;
+        }
         let word = SHORTENED.iter().find_map(|end| said.strip_suffix(end)).unwrap_or(said);
         let is_word =
             scene.lists.no_names.contains(word) || scene.lists.titles.contains(word) || english_digit(word).is_some();
-        (is_word && word.len() > 1) || said.ends_with("n't") || scene.lists.no_names.contains(said)
+        (is_word && said.len() > 1) || said.ends_with("n't") || scene.lists.no_names.contains(said)
     })
 }
 
@@ -239,7 +260,7 @@ fn goes_on(scene: &Scene<'_>, at: usize) -> bool {
     let Some(word) = scene.word(at) else { return false };
     let is_listed = is_given(scene, word) || is_surname(scene, word);
     let ends = scene.word(scene.skip_spaces(at + 1)).is_none_or(|word| BEHIND.contains(&word))
-        && !["ed", "ing", "ly"].iter().any(|end| word.ends_with(end));
+        && !ordinary::is_inflected(word);
     word.len() == 1 || is_listed || may_be_name(scene, at) || ends || (scene.is_capital(at) && scene.has_small_letters)
 }
 
@@ -258,13 +279,20 @@ fn is_sure(scene: &Scene<'_>, at: usize) -> bool {
     scene.word(at).is_some_and(|word| word.len() > LETTERS_MIN && is_given(scene, word)) && may_be_name(scene, at)
 }
 
+/// A word without the ending of what is somebody's.
+fn own(word: &str) -> &str {
+    word.strip_suffix("'s").unwrap_or(word)
+}
+
 /// Whether a word is a usual given name, be it a word, too.
 fn is_given(scene: &Scene<'_>, word: &str) -> bool {
+    let word = own(word);
     scene.lists.given.contains(word) || ordinary::is_english_given(word)
 }
 
 /// Whether a word is a usual surname, be it a word, too.
 fn is_surname(scene: &Scene<'_>, word: &str) -> bool {
+    let word = own(word);
     scene.lists.surnames.contains(word) || ordinary::is_english_surname(word)
 }
 

@@ -66,6 +66,8 @@ fn announcements(scene: &Scene<'_>) -> Vec<(usize, i32)> {
         let worth = match (kind, is_said) {
             (Cue::Introduces, true) => ANNOUNCED,
             (Cue::Introduces, false) => NAMED,
+            // "机主姓名" asks, and names whose name follows.
+            (Cue::AsksName, _) => NAMED,
             (Cue::People, _) => SPOKEN_OF,
             (Cue::Mentions, _) if cue.len() > 1 => MENTIONED,
             (Cue::Mentions, _) => MENTIONED_BRIEFLY,
