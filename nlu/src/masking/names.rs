@@ -5,8 +5,9 @@ mod english;
 mod lattice;
 mod likely;
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
+use self::lattice::Lattice;
 use super::class::Class;
 use super::lists::Cue;
 use super::ordinary;
@@ -18,11 +19,14 @@ const STOPS: &str = "的了是我你您他她它们在吗呢吧啊呀嘛也就�
 /// Han characters that no name has which somebody gives.
 const NEVER: &str = "的了吗呢吧啊呀嘛我你您他她它们这那哪没不";
 
+/// How many characters a title has.
+const TITLE_CHARACTERS: RangeInclusive<usize> = 2..=3;
 /// A word that weighs no more bits than this is said often.
 const OFTEN: i32 = 17;
 
 /// Finds names; where the other party asked for one, what begins at token `asked` is the answer.
 pub(super) fn find(scene: &Scene<'_>, head: usize, asked: Option<usize>, out: &mut Vec<Find>) {
+    let lattices = Lattice::all(scene, head);
     let mut weak = Vec::new();
     for (tokens, cue) in &scene.name_cues {
         let out = if *cue == Cue::Introduces { &mut *out } else { &mut weak };
@@ -38,10 +42,10 @@ pub(super) fn find(scene: &Scene<'_>, head: usize, asked: Option<usize>, out: &m
     out.extend(asked.and_then(|at| answer(scene, at)).map(|tokens| Find { tokens, class: Class::Name }));
     titled(scene, out);
     alone(scene, &mut weak);
-    likely::keep(scene, head, weak, out);
+    likely::keep(&lattices, weak, out);
     clauses::find(scene, out);
     english::find(scene, out);
-    likely::find(scene, head, asked, out);
+    likely::find(scene, &lattices, asked, out);
 }
 
 /// What is said to somebody who asked for a name: the first clause, where it may be one.
@@ -54,7 +58,9 @@ fn answer(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
     if scene.word(at).is_some() {
         return english::answer(scene, at);
     }
-    clauses::name_of(scene, at)
+    let family_end = at + surname_length(scene, at);
+    let surname = || (family_end > at && clauses::ends(scene, family_end)).then_some(at..family_end);
+    clauses::name_of(scene, at).or_else(surname)
 }
 
 /// Behind a word that a name follows for sure.
@@ -118,8 +124,7 @@ fn spaced_end(scene: &Scene<'_>, from: usize, count: usize) -> usize {
 
 /// Whether a character may belong to a name, and no title begins with it.
 fn may_be_given(scene: &Scene<'_>, at: usize) -> bool {
-    let is_title = (2..=3).any(|length| title_at(scene, at, length));
-    scene.han(at).is_some_and(|character| !STOPS.contains(character)) && !is_title
+    scene.han(at).is_some_and(|character| !STOPS.contains(character)) && !is_title(scene, at)
 }
 
 /// Behind a word that a name may follow: a surname with usual characters of given names, and an end.
@@ -140,8 +145,7 @@ fn before_title(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
     if length == 0 || is_no_name(scene, at) {
         return None;
     }
-    let is_title = |end: usize| (2..=3).any(|length| title_at(scene, end, length));
-    let end = (at + length + 1..=at + length + 2).find(|&end| is_title(end))?;
+    let end = (at + length + 1..=at + length + 2).find(|&end| is_title(scene, end))?;
     ((at + length..end).all(|at| scene.han(at).is_some()) && !is_usual(scene, at..end)).then_some(at..end)
 }
 
@@ -204,8 +208,7 @@ fn is_usual(scene: &Scene<'_>, tokens: Range<usize>) -> bool {
 fn ends_name(scene: &Scene<'_>, end: usize) -> bool {
     let follows =
         scene.han(end).is_none_or(|character| STOPS.contains(character) || "处接负回啊，发".contains(character));
-    let is_title = (2..=3).any(|length| title_at(scene, end, length));
-    follows || is_title
+    follows || is_title(scene, end)
 }
 
 /// Whether what stands there joins words more often than it is a surname: 和主管, 向经理.
@@ -240,8 +243,7 @@ fn is_no_name(scene: &Scene<'_>, at: usize) -> bool {
 /// Before a title: 王先生, 王小明女士.
 fn titled(scene: &Scene<'_>, out: &mut Vec<Find>) {
     for at in 0..scene.tokens.len() {
-        let is_title = (2..=3).any(|length| title_at(scene, at, length));
-        if let Some(start) = is_title.then(|| name_before(scene, at)).flatten() {
+        if let Some(start) = is_title(scene, at).then(|| name_before(scene, at)).flatten() {
             out.push(Find { tokens: start..at, class: Class::Name });
         }
     }
@@ -249,18 +251,16 @@ fn titled(scene: &Scene<'_>, out: &mut Vec<Find>) {
 
 /// Whether a title begins there.
 fn is_title(scene: &Scene<'_>, at: usize) -> bool {
-    (2..=3).any(|length| title_at(scene, at, length))
+    TITLE_CHARACTERS.into_iter().any(|length| {
+        let end = at + length;
+        let is_han = end <= scene.tokens.len() && (at..end).all(|at| scene.han(at).is_some());
+        is_han && scene.lists.titles.contains(&scene.plain(at..end))
+    })
 }
 
 /// Whether a character may stand in a name of any kind.
 fn may_be_in_name(scene: &Scene<'_>, at: usize) -> bool {
     scene.han(at).is_some_and(|character| !NEVER.contains(character))
-}
-
-fn title_at(scene: &Scene<'_>, at: usize, length: usize) -> bool {
-    let end = at + length;
-    let is_han = end <= scene.tokens.len() && (at..end).all(|at| scene.han(at).is_some());
-    is_han && scene.lists.titles.contains(&scene.plain(at..end))
 }
 
 /// Where the name begins that ends at `end`: surname and given name where both are usual, else the surname alone.

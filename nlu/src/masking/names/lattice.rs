@@ -8,16 +8,19 @@ use super::super::scene::Scene;
 use crate::numbers::token::spoken_digit;
 
 /// What a name weighs before anything is known of it, bits.
-const NAME: i32 = 11;
+const NAME: i32 = 10;
+/// What a name of two characters weighs more where nothing announces it.
+const SHORT: i32 = 3;
 /// What a name of no list weighs beside its characters.
 const FOREIGN: i32 = 13;
 /// The longest name of no list, characters.
 const FOREIGN_MAX: usize = 6;
-/// What a character weighs at most that is usual in given names.
-const USUAL: i32 = 10;
-/// What a word weighs that is none more than a name, and the most that this is worth.
-const WORD: i32 = 20;
-const WORD_MAX: i32 = 6;
+/// What a character weighs at most that is usual in given names, and where a name is announced.
+const USUAL: i32 = 11;
+const USUAL_ANNOUNCED: i32 = 13;
+/// What a word weighs that is none more than a name, and the most that this is worth where nothing announces a name.
+const WORD: i32 = 22;
+const WORD_MAX: i32 = 7;
 /// What a listed word that is no name weighs at most.
 const LISTED: i32 = 10;
 /// What a listed word weighs that dictionaries do not have.
@@ -90,21 +93,23 @@ impl<'s, 't> Lattice<'s, 't> {
     }
 
     /// All ways in which characters from `at` on, a token, may be a name.
-    pub(super) fn readings(&self, at: usize, may_be_foreign: bool) -> Vec<Reading> {
+    pub(super) fn readings(&self, at: usize, is_announced: bool) -> Vec<Reading> {
         let start = at - self.tokens.start;
         let mut readings = Vec::new();
         let family = super::surname_length(self.scene, at);
         if family > 0 {
+            let short = if is_announced { 0 } else { SHORT };
             let mut weight = NAME + surname_bits(&self.characters[start..start + family]);
             let limit = self.characters.len().min(start + family + 2);
             for end in start + family + 1..=limit {
                 weight += given_bits(self.characters[end - 1]);
                 let given = &self.characters[start + family..end];
-                readings.push(self.reading(start..end, weight - as_word(given), true));
+                let short = if given.len() == 1 { short } else { 0 };
+                readings.push(self.reading(start..end, weight + short - as_word(given, is_announced), true));
             }
         }
         let limit = self.characters.len().min(start + FOREIGN_MAX);
-        for end in (start + 2..=limit).filter(|_| may_be_foreign).take_while(|&end| self.has_no_word(start..end)) {
+        for end in (start + 2..=limit).filter(|_| is_announced).take_while(|&end| self.has_no_word(start..end)) {
             let each = self.characters[start..end].iter().map(|&character| foreign_bits(character));
             let weight = FOREIGN + each.sum::<i32>();
             readings.push(self.reading(start..end, weight, false));
@@ -149,10 +154,11 @@ impl<'s, 't> Lattice<'s, 't> {
 }
 
 /// What a given name weighs less because it is a word, too, of characters that are usual in given names: 爱国, 星河.
-fn as_word(given: &[char]) -> i32 {
-    let is_usual = given.len() == 2 && given.iter().all(|&character| given_bits(character) <= USUAL);
+fn as_word(given: &[char], is_announced: bool) -> i32 {
+    let limit = if is_announced { USUAL_ANNOUNCED } else { USUAL };
+    let is_usual = given.len() == 2 && given.iter().all(|&character| given_bits(character) <= limit);
     let bits = if is_usual { word_bits(&given.iter().collect::<String>()) } else { None };
-    bits.map_or(0, |bits| (WORD - bits).clamp(0, WORD_MAX))
+    bits.map_or(0, |bits| (WORD - bits).clamp(0, if is_announced { WORD } else { WORD_MAX }))
 }
 
 /// What a word weighs among ordinary ones, the listed ones among them.

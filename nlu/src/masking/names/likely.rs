@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use super::super::class::Class;
 use super::super::lists::Cue;
+use super::super::ordinary::foreign_bits;
 use super::super::scene::{Find, Scene};
+use crate::numbers::token::Kind;
 use super::lattice::{Lattice, Reading};
 use super::{is_title, skip_to_name, surname_length};
 
@@ -18,7 +20,7 @@ const ANNOUNCED: i32 = 15;
 const NAMED: i32 = 10;
 const MENTIONED: i32 = 7;
 const SPOKEN_OF: i32 = 10;
-const MENTIONED_BRIEFLY: i32 = 3;
+const MENTIONED_BRIEFLY: i32 = 4;
 /// What it is worth that nothing else is said in a clause.
 const CLAUSE: i32 = 4;
 /// What it is worth that a number or an address is given behind it.
@@ -32,19 +34,19 @@ const FOLLOWED: i32 = 9;
 const DOUBTFUL: i32 = -8;
 /// Digits of a number that somebody gives with their name.
 const NUMBER_DIGITS_MIN: usize = 7;
+/// So many bits at most has a character that is usual in names written by their sound.
+const BY_SOUND: i32 = 10;
 /// Of two readings so near the longer one is masked.
 const NEAR: i32 = 3;
 
-/// Prints.
-fn dbg(r: &Reading, v: i32, s: &Scene<'_>) { if std::env::var("DBG").is_ok() { eprintln!("{} gain {} value {v} sur {}", s.plain(r.tokens.clone()), r.gain, r.has_surname); } }
-/// Finds them from token `head` on; what begins at `asked` answers who asked for a name.
-pub(super) fn find(scene: &Scene<'_>, head: usize, asked: Option<usize>, out: &mut Vec<Find>) {
+/// Finds them in these runs of characters; what begins at `asked` answers who asked for a name.
+pub(super) fn find(scene: &Scene<'_>, lattices: &[Lattice<'_, '_>], asked: Option<usize>, out: &mut Vec<Find>) {
     let mut announced = announcements(scene);
     announced.extend(asked.map(|at| (skip_to_name(scene, at), ANNOUNCED)));
-    for lattice in Lattice::all(scene, head) {
+    for lattice in lattices {
         let mut at = lattice.tokens.start;
         while at < lattice.tokens.end {
-            let name = name_at(scene, &lattice, at, &announced);
+            let name = name_at(scene, lattice, at, &announced);
             at = name.as_ref().map_or(at + 1, |name| name.end);
             out.extend(name.map(|tokens| Find { tokens, class: Class::Name }));
         }
@@ -52,8 +54,7 @@ pub(super) fn find(scene: &Scene<'_>, head: usize, asked: Option<usize>, out: &m
 }
 
 /// Keeps of what may be a name what is not much likelier to be ordinary words.
-pub(super) fn keep(scene: &Scene<'_>, head: usize, finds: Vec<Find>, out: &mut Vec<Find>) {
-    let lattices = Lattice::all(scene, head);
+pub(super) fn keep(lattices: &[Lattice<'_, '_>], finds: Vec<Find>, out: &mut Vec<Find>) {
     let gain = |find: &Find| lattices.iter().find_map(|lattice| lattice.gain(&find.tokens));
     out.extend(finds.into_iter().filter(|find| gain(find).is_none_or(|gain| gain >= DOUBTFUL)));
 }
@@ -85,18 +86,19 @@ fn name_at(
     at: usize,
     announced: &[(usize, i32)],
 ) -> Option<Range<usize>> {
-    let opens = at == lattice.tokens.start;
+    let is_digit = |at: usize| scene.tokens.get(at).is_some_and(|token| matches!(token.kind, Kind::Digit(_)));
+    let opens = at == lattice.tokens.start && (at == 0 || !is_digit(at - 1));
     let has_number = opens && gives_number(scene, lattice.tokens.end);
     let announcement = announced.iter().filter(|(place, _)| *place == at).map(|(_, worth)| *worth).max();
-    let may_be_foreign = announcement.is_some() || has_number;
-    if surname_length(scene, at) == 0 && !may_be_foreign {
+    let is_announced = announcement.is_some() || has_number;
+    if surname_length(scene, at) == 0 && !is_announced {
         return None;
     }
     let before = announcement.unwrap_or(if opens { EDGE } else { 0 });
     // What may be mentioned is a name of no list where it is said to be one on both sides.
     let is_marked = |reading: &Reading| {
         let behind = worth_behind(scene, reading.tokens.end);
-        reading.has_surname || before >= NAMED || (has_number && reading.tokens.end == lattice.tokens.end) || behind >= FOLLOWED || (before >= MENTIONED && behind > 0)
+        reading.has_surname || before >= NAMED || is_by_sound(scene, &reading.tokens) || (has_number && reading.tokens.end == lattice.tokens.end) || behind >= FOLLOWED || (before >= MENTIONED && behind > 0)
     };
     let valued = |reading: Reading| {
         let is_clause = opens && reading.tokens.end == lattice.tokens.end;
@@ -105,14 +107,18 @@ fn name_at(
             + worth_behind(scene, reading.tokens.end)
             + if is_clause && reading.has_surname { CLAUSE } else { 0 }
             + if is_clause && has_number { WITH_NUMBER } else { 0 };
-        dbg(&reading, value, scene);
         let enough = if reading.has_surname { ENOUGH } else { ENOUGH_FOREIGN };
         (value >= enough).then_some((value, reading.tokens))
     };
     let names: Vec<(i32, Range<usize>)> =
-        lattice.readings(at, may_be_foreign).into_iter().filter(is_marked).filter_map(valued).collect();
+        lattice.readings(at, is_announced).into_iter().filter(is_marked).filter_map(valued).collect();
     let best = names.iter().map(|(value, _)| *value).max()?;
     names.into_iter().filter(|(value, _)| best - value <= NEAR).map(|(_, tokens)| tokens).max_by_key(|name| name.end)
+}
+
+/// Whether all characters are usual ones for writing names by their sound.
+fn is_by_sound(scene: &Scene<'_>, tokens: &Range<usize>) -> bool {
+    tokens.len() > 2 && tokens.clone().filter_map(|at| scene.han(at)).all(|character| foreign_bits(character) <= BY_SOUND)
 }
 
 /// Whether the next clause begins with a number, or with what announces one or an address.
@@ -134,8 +140,10 @@ fn worth_behind(scene: &Scene<'_>, end: usize) -> i32 {
     }
     let said = || scene.plain(end..scene.tokens.len().min(end + 4));
     match scene.han(end) {
+        None if matches!(scene.tokens.get(end).map(|token| &token.kind), Some(Kind::Digit(_))) => 0,
         None => EDGE,
         Some(_) if scene.lists.behind_names.iter().any(|word| said().starts_with(word.as_str())) => FOLLOWED,
+        Some(character) if "吗吧呢啊".contains(character) => EDGE,
         Some(_) => 0,
     }
 }
