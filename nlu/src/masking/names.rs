@@ -278,7 +278,10 @@ fn name_before(scene: &Scene<'_>, end: usize) -> Option<usize> {
     // 太阳先生, 由于同学: the end of a word.
     let ends_word = |start: usize| {
         let is_word = |word: &str| ordinary::word_bits(word).is_some_and(|bits| bits <= OFTEN);
-        scene.han(start).is_some() && start > 0 && scene.han(start - 1).is_some() && is_word(&scene.plain(start - 1..start + 1))
+        scene.han(start).is_some()
+            && start > 0
+            && scene.han(start - 1).is_some()
+            && is_word(&scene.plain(start - 1..start + 1))
     };
     full.or_else(|| {
         let is_surname = |&(start, length): &(usize, usize)| {

@@ -28,7 +28,8 @@ static ENGLISH: LazyLock<HashSet<&'static str>> = LazyLock::new(|| words(include
 static ENGLISH_GIVEN: LazyLock<HashSet<&'static str>> = LazyLock::new(|| words(include_str!("ordinary/given.en.txt")));
 static ENGLISH_SURNAMES: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| words(include_str!("ordinary/surnames.en.txt")));
-static ENGLISH_PROPER: LazyLock<HashSet<&'static str>> = LazyLock::new(|| words(include_str!("ordinary/proper.en.txt")));
+static ENGLISH_PROPER: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| words(include_str!("ordinary/proper.en.txt")));
 
 /// How unlikely a word of Mandarin is among others, bits; of one character every one is a word.
 pub(super) fn word_bits(word: &str) -> Option<i32> {

@@ -43,8 +43,9 @@ impl<'a> Scene<'a> {
         let runs = runs(&tokens);
         let mut cues = cues(&tokens, lists);
         cues.retain(|(cue, _)| !is_masked(&masks, cue));
-        let (name_cues, cues) =
-            cues.into_iter().partition(|(_, cue)| matches!(cue, Cue::Introduces | Cue::Mentions | Cue::People | Cue::Near | Cue::AsksName));
+        let (name_cues, cues) = cues.into_iter().partition(|(_, cue)| {
+            matches!(cue, Cue::Introduces | Cue::Mentions | Cue::People | Cue::Near | Cue::AsksName)
+        });
         let has_small_letters = text.contains(char::is_lowercase);
         Self { text, lists, tokens, runs, cues, name_cues, has_small_letters, masks }
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::class::Class;
 use super::super::scene::{Find, Scene};
-use super::{STOPS, english, NEVER, is_no_name, is_title, surname_length};
+use super::{NEVER, STOPS, english, is_no_name, is_title, surname_length};
 
 /// The most characters of such a name.
 const CHARACTERS_MAX: usize = 5;

@@ -21,9 +21,40 @@ const STRANGE_MIN: usize = 4;
 const BEHIND_OWN: [&str; 4] = ["again", "calling", "speaking", "here"];
 /// What is said before the name in an answer, and how many words of it there are at most.
 const BEFORE_ANSWERS: [&str; 34] = [
-    "yes", "yeah", "yep", "sure", "of", "course", "ok", "okay", "well", "so", "oh", "uh", "um", "er", "it's", "it", "is",
-    "that", "that's", "would", "should", "be", "will", "i'm", "i", "am", "my", "name", "name's", "the", "under", "hi",
-    "hello", "certainly",
+    "yes",
+    "yeah",
+    "yep",
+    "sure",
+    "of",
+    "course",
+    "ok",
+    "okay",
+    "well",
+    "so",
+    "oh",
+    "uh",
+    "um",
+    "er",
+    "it's",
+    "it",
+    "is",
+    "that",
+    "that's",
+    "would",
+    "should",
+    "be",
+    "will",
+    "i'm",
+    "i",
+    "am",
+    "my",
+    "name",
+    "name's",
+    "the",
+    "under",
+    "hi",
+    "hello",
+    "certainly",
 ];
 const ANSWER_WORDS_MAX: usize = 8;
 /// What names have between their words, in lower case.
@@ -56,7 +87,9 @@ pub(super) fn find(scene: &Scene<'_>, out: &mut Vec<Find>) {
                 add(mentioned(scene, at).or_else(|| filled_in(scene, cue, at)));
             }
             // Things are called by English words, too.
-            Cue::Mentions | Cue::People if cue.len() > 1 => add(mentioned(scene, at).filter(|name| has_listed(scene, name))),
+            Cue::Mentions | Cue::People if cue.len() > 1 => {
+                add(mentioned(scene, at).filter(|name| has_listed(scene, name)))
+            }
             _ => {}
         }
     }
@@ -165,8 +198,11 @@ fn near(scene: &Scene<'_>, from: usize, may_be_strange: bool) -> Option<Range<us
         && scene.word(second).is_some_and(|word| is_surname(scene, word) || may_be_name(scene, second));
     let is_asked_for = scene.lists.given.contains(word)
         && scene.word(next_word(scene, from + 1)).is_some_and(|word| BEHIND_ASKED.contains(&word));
+    if is_asked_for {
+        return Some(from..from + 1);
+    }
     let is_name = may_be_name(scene, from) && (is_known || is_strange);
-    (is_name || is_asked_for || (is_pair && !MODAL.contains(&word))).then_some(name)
+    (is_name || (is_pair && !MODAL.contains(&word))).then_some(name)
 }
 
 /// Behind "Mr": any word that may be a name.

@@ -58,7 +58,8 @@ impl<'s, 't> Lattice<'s, 't> {
         let mut all = Vec::new();
         let mut at = from - scene.tokens[..from].iter().rev().take_while(|token| token.han().is_some()).count().min(12);
         while at < scene.tokens.len() {
-            let count = scene.tokens[at..].iter().take(CHARACTERS_MAX).take_while(|token| token.han().is_some()).count();
+            let count =
+                scene.tokens[at..].iter().take(CHARACTERS_MAX).take_while(|token| token.han().is_some()).count();
             if count > 1 {
                 all.push(Self::new(scene, at..at + count));
             }
@@ -124,7 +125,8 @@ impl<'s, 't> Lattice<'s, 't> {
     fn is_number(&self, reading: &Reading) -> bool {
         let is_digit = |at: usize| self.scene.han(at).is_some_and(|character| spoken_digit(character).is_some());
         let count = reading.tokens.clone().filter(|&at| is_digit(at)).count();
-        let is_beside = (reading.tokens.start > 0 && is_digit(reading.tokens.start - 1)) || is_digit(reading.tokens.end);
+        let is_beside =
+            (reading.tokens.start > 0 && is_digit(reading.tokens.start - 1)) || is_digit(reading.tokens.end);
         count > 1 || (count > 0 && (is_beside || !reading.has_surname))
     }
 
@@ -141,7 +143,8 @@ impl<'s, 't> Lattice<'s, 't> {
         is_inside.then(|| {
             let family = super::surname_length(self.scene, tokens.start).clamp(1, tokens.len());
             let (surname, given) = self.characters[place()].split_at(family);
-            let weight = NAME + surname_bits(surname) + given.iter().map(|&character| given_bits(character)).sum::<i32>();
+            let weight =
+                NAME + surname_bits(surname) + given.iter().map(|&character| given_bits(character)).sum::<i32>();
             self.reading(place(), weight, true).gain
         })
     }

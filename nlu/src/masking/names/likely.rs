@@ -6,9 +6,9 @@ use super::super::class::Class;
 use super::super::lists::Cue;
 use super::super::ordinary::foreign_bits;
 use super::super::scene::{Find, Scene};
-use crate::numbers::token::Kind;
 use super::lattice::{Lattice, Reading};
 use super::{is_title, skip_to_name, surname_length};
+use crate::numbers::token::Kind;
 
 /// So many bits make a name.
 const ENOUGH: i32 = 4;
@@ -98,7 +98,12 @@ fn name_at(
     // What may be mentioned is a name of no list where it is said to be one on both sides.
     let is_marked = |reading: &Reading| {
         let behind = worth_behind(scene, reading.tokens.end);
-        reading.has_surname || before >= NAMED || is_by_sound(scene, &reading.tokens) || (has_number && reading.tokens.end == lattice.tokens.end) || behind >= FOLLOWED || (before >= MENTIONED && behind > 0)
+        reading.has_surname
+            || before >= NAMED
+            || is_by_sound(scene, &reading.tokens)
+            || (has_number && reading.tokens.end == lattice.tokens.end)
+            || behind >= FOLLOWED
+            || (before >= MENTIONED && behind > 0)
     };
     let valued = |reading: Reading| {
         let is_clause = opens && reading.tokens.end == lattice.tokens.end;
@@ -118,7 +123,8 @@ fn name_at(
 
 /// Whether all characters are usual ones for writing names by their sound.
 fn is_by_sound(scene: &Scene<'_>, tokens: &Range<usize>) -> bool {
-    tokens.len() > 2 && tokens.clone().filter_map(|at| scene.han(at)).all(|character| foreign_bits(character) <= BY_SOUND)
+    tokens.len() > 2
+        && tokens.clone().filter_map(|at| scene.han(at)).all(|character| foreign_bits(character) <= BY_SOUND)
 }
 
 /// Whether the next clause begins with a number, or with what announces one or an address.
