@@ -95,7 +95,7 @@ fn skip_to_name(scene: &Scene<'_>, after: usize) -> usize {
 
 fn han_introduced(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
     let length = surname_length(scene, at);
-    if length > 0 && !(is_joining(scene, at) && !may_be_given(scene, at + length)) {
+    if length > 0 && (may_be_given(scene, at + length) || !is_joining(scene, at)) {
         let family_end = at + length;
         let given = (0..2).take_while(|&offset| may_be_given(scene, family_end + offset)).count();
         return (!is_no_name(scene, at)).then_some(at..spaced_end(scene, family_end, given));

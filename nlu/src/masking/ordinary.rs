@@ -2,7 +2,7 @@
 //!
 //! Nothing of it is a list to edit: those are in `config/compliance/`, and go before it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 /// The longest word of Mandarin that is known, characters.
@@ -19,16 +19,16 @@ const COMPOUND: i32 = 7;
 /// What a surname weighs that was not counted.
 const RARE: i32 = 11;
 
-static MANDARIN: LazyLock<HashMap<&'static str, i32>> =
+static MANDARIN: LazyLock<BTreeMap<&'static str, i32>> =
     LazyLock::new(|| numbered(include_str!("ordinary/words.zh.txt")).collect());
-static GIVEN: LazyLock<HashMap<char, i32>> = LazyLock::new(|| each(include_str!("ordinary/given.zh.txt")));
-static FOREIGN: LazyLock<HashMap<char, i32>> = LazyLock::new(|| each(include_str!("ordinary/foreign.zh.txt")));
-static SURNAMES: LazyLock<HashMap<char, i32>> = LazyLock::new(|| each(include_str!("ordinary/surnames.zh.txt")));
-static ENGLISH: LazyLock<HashSet<&'static str>> = LazyLock::new(|| words(include_str!("ordinary/words.en.txt")));
-static ENGLISH_GIVEN: LazyLock<HashSet<&'static str>> = LazyLock::new(|| words(include_str!("ordinary/given.en.txt")));
-static ENGLISH_SURNAMES: LazyLock<HashSet<&'static str>> =
+static GIVEN: LazyLock<BTreeMap<char, i32>> = LazyLock::new(|| each(include_str!("ordinary/given.zh.txt")));
+static FOREIGN: LazyLock<BTreeMap<char, i32>> = LazyLock::new(|| each(include_str!("ordinary/foreign.zh.txt")));
+static SURNAMES: LazyLock<BTreeMap<char, i32>> = LazyLock::new(|| each(include_str!("ordinary/surnames.zh.txt")));
+static ENGLISH: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| words(include_str!("ordinary/words.en.txt")));
+static ENGLISH_GIVEN: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| words(include_str!("ordinary/given.en.txt")));
+static ENGLISH_SURNAMES: LazyLock<BTreeSet<&'static str>> =
     LazyLock::new(|| words(include_str!("ordinary/surnames.en.txt")));
-static ENGLISH_PROPER: LazyLock<HashSet<&'static str>> =
+static ENGLISH_PROPER: LazyLock<BTreeSet<&'static str>> =
     LazyLock::new(|| words(include_str!("ordinary/proper.en.txt")));
 
 /// How unlikely a word of Mandarin is among others, bits; of one character every one is a word.
@@ -111,12 +111,12 @@ fn numbered(text: &'static str) -> impl Iterator<Item = (&'static str, i32)> {
     })
 }
 
-fn words(text: &'static str) -> HashSet<&'static str> {
+fn words(text: &'static str) -> BTreeSet<&'static str> {
     lines(text).flat_map(str::split_whitespace).collect()
 }
 
 /// What each character weighs of the lines of a list.
-fn each(text: &'static str) -> HashMap<char, i32> {
+fn each(text: &'static str) -> BTreeMap<char, i32> {
     numbered(text).flat_map(|(characters, bits)| characters.chars().map(move |character| (character, bits))).collect()
 }
 

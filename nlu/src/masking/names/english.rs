@@ -88,7 +88,7 @@ pub(super) fn find(scene: &Scene<'_>, out: &mut Vec<Find>) {
             }
             // Things are called by English words, too.
             Cue::Mentions | Cue::People if cue.len() > 1 => {
-                add(mentioned(scene, at).filter(|name| has_listed(scene, name)))
+                add(mentioned(scene, at).filter(|name| has_listed(scene, name)));
             }
             _ => {}
         }
@@ -218,7 +218,7 @@ fn titled(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
 /// Words of which one is not ordinary at the beginning of a clause, before one that is said behind one's own name.
 fn before_speaking(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
     let before = scene.back_over_spaces(from).checked_sub(1);
-    let opens = before.is_none_or(|at| scene.mark(at).is_some() || scene.word(at).is_some_and(|word| is_opening(word)));
+    let opens = before.is_none_or(|at| scene.mark(at).is_some() || scene.word(at).is_some_and(is_opening));
     let name = introduced(scene, from).filter(|_| opens)?;
     let after = scene.skip_spaces(name.end);
     let is_behind = scene.word(after).is_some_and(|word| BEHIND_OWN.contains(&word));
