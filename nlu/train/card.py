@@ -103,8 +103,8 @@ Written by `nlu/train/train`; do not edit. What it takes and how it is used: `do
   English (speechocean762, free for all use) and some 20 readers of Mandarin and English from test files of public repositories
   (licence per file, see their manifests). The corpora are not part of this project; who needs weights for commerce takes RAVDESS
   out of `TRAINED_ON` in `nlu/train/corpora.py`, trains anew and clears the use of the others with their owners.
-- **Band** everything at 8 kHz: 300-3400 Hz through G.711 A-law or mu-law, and up to 4 kHz; training adds levels from -46 to -14 dBov,
-  noise, speed, tilt and loudness levelling.
+- **Band** everything at 8 kHz: 300-3400 Hz through G.711 A-law or mu-law at levels from -34 to -16 dBov, and up to 4 kHz at -46 to -14 dBov;
+  training adds noise, speed, tilt and loudness levelling.
 - **Date** {date}. Seeds are fixed.
 
 ## Clips

@@ -32,7 +32,7 @@ class Turn:
         if self.line == "recorded":
             return [streams.recorded(clip) for clip in clips]
         random = numpy.random.default_rng([SEED, self.number, zlib.crc32(clips[0].speaker.encode())])
-        line = streams.Line(clips, random, self.line == "augmented")
+        line = streams.Line(clips, random, self.line == "augmented", self.band)
         return [line.alone(clip) for clip in clips]
 
 
