@@ -30,13 +30,9 @@ def write_json(path, version, names, parameters):
 
 def write_card(path, version, parameters, windows, figures):
     lines = [HEAD.format(version=version, parameters=parameters, windows=windows, date=datetime.date.today()), COLUMNS, RULE]
-    for split, title in (("speaker", "speaker held out"), ("corpus", "corpus held out")):
-        for name, f in figures[split].items():
-            corpus, context = name.split("|")
-            lines.append(
-                f"| {corpus} | {title} | {context} | {f['clips']} | {percent(f['accuracy'])} | {percent(f['uar'])} "
-                f"| {percent(f['anger_f1'])} | {share(f['anger_auc'])} | {percent(f['calibration_error'])} |"
-            )
+    lines += rows_of(figures["speaker"], "speaker held out") + rows_of(figures["corpus"], "corpus held out")
+    lines += [WIDE, COLUMNS, RULE, *rows_of(figures["wide"], "speaker held out")]
+    lines += [GENDERS, COLUMNS, RULE, *rows_of(figures["gender"], "speaker held out")]
     lines += [STREAMS, STREAM_COLUMNS, STREAM_RULE]
     for name, f in figures["streams"].items():
         way, corpus = name.split()
@@ -49,6 +45,18 @@ def write_card(path, version, parameters, windows, figures):
         )
     lines.append(TAIL)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def rows_of(figures, split):
+    """One row per corpus and context."""
+    rows = []
+    for name, f in figures.items():
+        corpus, context = name.split("|")
+        rows.append(
+            f"| {corpus} | {split} | {context} | {f['clips']} | {percent(f['accuracy'])} | {percent(f['uar'])} "
+            f"| {percent(f['anger_f1'])} | {share(f['anger_auc'])} | {percent(f['calibration_error'])} |"
+        )
+    return rows
 
 
 def write_pictures(folder, figures):
@@ -88,15 +96,15 @@ Written by `nlu/train/train`; do not edit. What it takes and how it is used: `do
   over the speaker's first 24 windows, and how many of these there were. No audio, no words.
 - **Shape** four perceptrons with one hidden layer of 128 (seeds 0 to 3) on each number and its distance from the usual;
   averaged logits, one temperature; {parameters} weights in all.
-- **Trained on** {windows} windows (each clip through the plain line and an augmented one, with and without neutral speech
-  before) of CASIA (Mandarin, 3 of its speakers, acted; no licence stated, research), EmoDB (German, 8 speakers, acted; free for
+- **Trained on** {windows} windows (each clip through the plain line, through an augmented one, as it was recorded, and as another
+  voice in the same wide band; with and without neutral speech before) of CASIA (Mandarin, 3 of its speakers, acted; no licence stated, research), EmoDB (German, 8 speakers, acted; free for
   research), URDU (talk shows, spontaneous; no licence stated, research) and RAVDESS (English, 18 of its actors, acted;
   **CC BY-NC-SA 4.0: these weights are for non-commercial use**). Speech besides that was trained to be neutral rather than angry: 125 Mandarin speakers reading
   English (speechocean762, free for all use) and some 20 readers of Mandarin and English from test files of public repositories
   (licence per file, see their manifests). The corpora are not part of this project; who needs weights for commerce takes RAVDESS
   out of `TRAINED_ON` in `nlu/train/corpora.py`, trains anew and clears the use of the others with their owners.
-- **Band** everything at 8 kHz, 300-3400 Hz, through G.711 A-law or mu-law; training adds gain, noise, speed, tilt and loudness
-  levelling.
+- **Band** everything at 8 kHz: 300-3400 Hz through G.711 A-law or mu-law at levels from -34 to -16 dBov, and up to 4 kHz at -46 to -14 dBov;
+  training adds noise, speed, tilt and loudness levelling.
 - **Date** {date}. Seeds are fixed.
 
 ## Clips
@@ -106,8 +114,22 @@ of the speaker. "After neutral speech": five neutral clips of the speaker, never
 speech, what a caller says at first). Speakers held out: eight models, each without one speaker of EmoDB, at most one of CASIA,
 two or three of RAVDESS and an eighth of those of URDU, in whom speaker and emotion go together, so that its figures measure little. CASIA
 has three speakers here: two to learn from. Corpus held out: the class names of a language and studio that were never heard.
-In brackets 95 % intervals (bootstrap over clips). The temperature is that of the other folds. Shape and features were chosen on folds 0-2,
+Telephone band; wide band below. In brackets 95 % intervals (bootstrap over clips). The temperature is that of the other folds. Shape and features were chosen on folds 0-2,
 so expect somewhat less elsewhere.
+"""
+
+WIDE = """
+## Wide band
+
+The same models on the clips as they were recorded, at their own level, with all that 8 kHz can hold and without G.711: what
+`calmline eval speech` hears of a file.
+"""
+
+GENDERS = """
+## By gender
+
+Telephone band. Not URDU: its women and men said different emotions. CASIA is two women and one man, EmoDB four and four, RAVDESS nine
+and nine.
 """
 
 STREAMS = """

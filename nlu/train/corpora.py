@@ -29,6 +29,10 @@ TRAINED_ON = {
 }
 # People who read or say something without emotion, on many microphones: neutral, so that a strange line is not anger.
 READ = ("speech_en_by_mandarin_speakers", "speech_zh_misc", "speech_en_misc")
+# What is kept of the sound: what a telephone line lets through, or all that 8 kHz can hold.
+BANDS = {"telephone": ("-af", "highpass=f=300,highpass=f=300,lowpass=f=3400"), "wide": ()}
+# The men among the speakers of corpora whose names do not tell.
+MEN = {f"emodb4/{number}" for number in ("03", "10", "11", "12", "15")} | {"casia/ZhaoZuoxiang", "casia/wangzhe"}
 # Recordings that were never trained on: one reader, and telephone calls without emotion labels (their agents and
 # callers are not angry for most of the time, so a level that is often high is wrong).
 CALM = ("aishell_sample", "calls_8k")
@@ -44,17 +48,23 @@ class Clip:
         self.label = ALSO_CALLED.get(row["label"], row["label"])
         self.samples = None
 
+    def gender(self):
+        """Of the speaker, where the corpus tells it: URDU by a letter of the name, RAVDESS by odd and even numbers."""
+        number = self.speaker.split("/")[1]
+        men = {"urdu": number[:2] == "SM", "ravdess": number[-1] in "13579"}.get(self.corpus, self.speaker in MEN)
+        return "men" if men else "women"
 
-def load(shared, cache, names):
-    """All clips of the named corpora, decoded to 8 kHz, 300-3400 Hz, as float64 in [-1, 1]."""
+
+def load(shared, cache, names, band="telephone"):
+    """All clips of the named corpora, decoded to 8 kHz in one of `BANDS`, as float64 in [-1, 1]."""
     clips = []
     for name in names:
         folder = pathlib.Path(shared) / "data" / name
         found = [Clip(name, row) for row in manifest(folder)]
-        stored = pathlib.Path(cache) / f"{name}.npz"
+        stored = pathlib.Path(cache) / f"{name}-{band}.npz"
         if not stored.exists():
             stored.parent.mkdir(parents=True, exist_ok=True)
-            numpy.savez(stored, **{clip.file: decode(folder / clip.file) for clip in found})
+            numpy.savez(stored, **{clip.file: decode(folder / clip.file, band) for clip in found})
         with numpy.load(stored) as samples:
             for clip in found:
                 clip.samples = samples[clip.file].astype(numpy.float64) / 32768.0
@@ -75,8 +85,8 @@ def manifest(folder):
     return rows
 
 
-def decode(path):
-    """The clip as 16-bit samples at 8 kHz, band-limited as a telephone line does."""
-    command = ["ffmpeg", "-v", "error", "-i", os.fspath(path), "-af", "highpass=f=300,highpass=f=300,lowpass=f=3400"]
+def decode(path, band):
+    """The clip as 16-bit samples at 8 kHz."""
+    command = ["ffmpeg", "-v", "error", "-i", os.fspath(path), *BANDS[band]]
     command += ["-ar", str(RATE), "-ac", "1", "-f", "s16le", "-"]
     return numpy.frombuffer(subprocess.run(command, check=True, capture_output=True).stdout, numpy.int16)

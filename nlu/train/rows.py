@@ -19,14 +19,32 @@ USUAL_WINDOWS = 24
 BASELINE_CLIPS = 5
 
 
+@dataclass(frozen=True)
+class Turn:
+    """Once through all clips: their band, and whether they are as they were recorded, or as a line carries them, or another voice."""
+
+    number: int
+    band: str = "telephone"
+    line: str = "plain"
+
+    def heard(self, clips):
+        """What is heard of every clip of one speaker."""
+        if self.line == "recorded":
+            return [streams.recorded(clip) for clip in clips]
+        random = numpy.random.default_rng([SEED, self.number, zlib.crc32(clips[0].speaker.encode())])
+        line = streams.Line(clips, random, self.line == "augmented", self.band)
+        return [line.alone(clip) for clip in clips]
+
+
 @dataclass
 class Rows:
-    """One row per window: its values, which clip it is of, and that clip's corpus, speaker, label and turn."""
+    """One row per window: its values, which clip it is of, and that clip's corpus, speaker, gender, label and turn."""
 
     values: numpy.ndarray
     clips: numpy.ndarray
     corpora: numpy.ndarray
     speakers: numpy.ndarray
+    genders: numpy.ndarray
     labels: numpy.ndarray
     turns: numpy.ndarray
     # Clips without a row: too little speech.
@@ -42,17 +60,16 @@ class Rows:
 
 
 def build_rows(clips, folder, turn, program):
-    """The windows of every clip by itself through its speaker's line; in turn 0 the plain one, else augmented ones."""
-    stored = folder / f"{'-'.join(sorted({clip.corpus for clip in clips}))[:40]}-{turn}"
+    """The windows of every clip by itself, heard as `turn` says."""
+    stored = folder / f"{'-'.join(sorted({clip.corpus for clip in clips}))[:40]}-{turn.number}"
     shutil.rmtree(stored, ignore_errors=True)
     stored.mkdir(parents=True)
     kept, paths = [], []
     for speaker in sorted({clip.speaker for clip in clips}):
         mine = [clip for clip in clips if clip.speaker == speaker]
-        line = streams.Line(mine, numpy.random.default_rng([SEED, turn, zlib.crc32(speaker.encode())]), turn > 0)
-        for clip in mine:
+        for clip, samples in zip(mine, turn.heard(mine)):
             paths.append(stored / f"{len(paths):05}.wav")
-            streams.write(paths[-1], line.alone(clip))
+            streams.write(paths[-1], samples)
             kept.append(clip)
     out = stored / "rows.f32"
     subprocess.run([program, out], input="\n".join(str(path) for path in paths), text=True, check=True)
@@ -60,11 +77,12 @@ def build_rows(clips, folder, turn, program):
     table = numpy.fromfile(out, "<f4").reshape(-1, HEAD + len(names))
     shutil.rmtree(stored)
     numbers = table[:, 0].astype(int)
-    told = lambda name: numpy.array([getattr(kept[number], name) for number in numbers])
+    told = lambda of: numpy.array([of(clip) for clip in kept])[numbers]
     values = table[:, HEAD : HEAD + len(names) // 2].copy()
     silent = len(kept) - len(set(numbers))
     print(f"{stored.name}: {len(kept)} clips, {len(table)} windows, {silent} clips without one", flush=True)
-    return Rows(values, numbers, told("corpus"), told("speaker"), told("label"), numpy.full(len(table), turn), silent)
+    who = [told(of) for of in (lambda c: c.corpus, lambda c: c.speaker, lambda c: c.gender(), lambda c: c.label)]
+    return Rows(values, numbers, *who, numpy.full(len(table), turn.number), silent)
 
 
 def joined(parts):

@@ -11,19 +11,23 @@ import scipy.signal
 from corpora import RATE
 
 CALM_DB = -26.0
+# Levels of the augmented: telephones are spoken into from near, recordings are made anyhow.
+LEVELS_DB = {"telephone": (-34.0, -16.0), "wide": (-46.0, -14.0)}
+# Silence behind a clip, samples.
+TAIL = 6 * RATE // 10
 
 
 class Line:
     """What one speaker's voice goes through. Augmented, it also makes another voice of it: faster or slower, brighter or duller."""
 
-    def __init__(self, clips, random, augmented):
+    def __init__(self, clips, random, augmented, band="telephone"):
         some = lambda share: augmented and random.random() < share
         self.random, self.augmented = random, augmented
         self.speed = random.uniform(0.86, 1.18) if augmented else 1.0
         self.tilt = random.uniform(-0.35, 0.35) if some(0.6) else 0.0
         # Some lines level the loudness: then anger must be heard in the timbre.
         self.levelling = random.uniform(0.5, 1.0) if some(0.35) else 0.0
-        self.target_db = random.uniform(-34, -16) if augmented else CALM_DB
+        self.target_db = random.uniform(*LEVELS_DB[band]) if augmented else CALM_DB
         self.noise_db = self.target_db - (random.uniform(12, 40) if some(0.6) else 40.0)
         self.reference_db = numpy.median([level_db(clip.samples) for clip in clips])
 
@@ -45,7 +49,7 @@ class Line:
     def alone(self, clip):
         """One clip with silence behind it, as `calmline eval speech` judges it."""
         before = int(self.random.uniform(0, 0.5) * RATE) if self.augmented else 0
-        return self.end(numpy.concatenate([numpy.zeros(before), self.voice(clip), numpy.zeros(6 * RATE // 10)]))
+        return self.end(numpy.concatenate([numpy.zeros(before), self.voice(clip), numpy.zeros(TAIL)]))
 
     def together(self, clips):
         """The clips one after the other with pauses: spans and samples."""
@@ -57,6 +61,11 @@ class Line:
             at = start + len(pieces[-1])
             spans.append((start / RATE, at / RATE, clip.label))
         return spans, self.end(numpy.concatenate([*pieces, numpy.zeros(RATE // 2)]))
+
+
+def recorded(clip):
+    """The clip as it was recorded with silence behind it, as `calmline eval speech` hears a file."""
+    return as_int16(numpy.concatenate([clip.samples, numpy.zeros(TAIL)]))
 
 
 def level_db(samples):
