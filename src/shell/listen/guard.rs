@@ -84,7 +84,7 @@ struct Pulse {
 
 impl Pulse {
     /// Whether it has stood still for too long, and not for want of a processor.
-    fn stands(&mut self, heartbeat: Duration, now: Duration, waited: impl FnOnce() -> Option<Duration>) -> bool {
+    fn stands(&mut self, heartbeat: Duration, now: Duration, waited: impl Fn() -> Option<Duration>) -> bool {
         if heartbeat != self.heartbeat {
             *self = Self { heartbeat, waited: waited() };
         }
