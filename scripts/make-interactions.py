@@ -482,4 +482,5 @@ def main():
         write(f"unseen-long-{family}.toml", unseen_long_set(family))
 
 
-main()
+if __name__ == "__main__":
+    main()
