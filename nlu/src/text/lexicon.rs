@@ -214,10 +214,15 @@ impl Lexicon {
     }
 }
 
-/// Whether what stands from byte `start` to byte `end` of `plain` neither begins nor ends inside a word of Latin letters.
+/// Whether what stands from byte `start` to byte `end` of `plain` neither begins nor ends inside a word of Latin letters, nor
+/// inside a number: 12345 is a hotline, and no part of the telephone number 13912345678.
 pub fn is_whole(plain: &str, start: usize, end: usize) -> bool {
-    let letter = |character: Option<char>| character.is_some_and(|character| character.is_ascii_alphabetic());
-    let cuts = |before: Option<char>, after: Option<char>| letter(before) && letter(after);
+    let both = |before: Option<char>, after: Option<char>, is: fn(&char) -> bool| {
+        before.as_ref().is_some_and(is) && after.as_ref().is_some_and(is)
+    };
+    let cuts = |before: Option<char>, after: Option<char>| {
+        both(before, after, char::is_ascii_alphabetic) || both(before, after, char::is_ascii_digit)
+    };
     let (head, matched, tail) = (&plain[..start], &plain[start..end], &plain[end..]);
     !cuts(head.chars().next_back(), matched.chars().next()) && !cuts(matched.chars().next_back(), tail.chars().next())
 }
@@ -240,7 +245,7 @@ mod tests {
         [[entry]]
         category = "anger"
         strength = 0.9
-        words = ["太差了", "生气", "angry", "fed up"]
+        words = ["太差了", "生气", "angry", "fed up", "12345"]
         [[entry]]
         category = "dissatisfaction"
         strength = 0.5
@@ -253,6 +258,8 @@ mod tests {
         check("I am FED UP and Angry", &["fed up", "angry"]);
         check("ＡＮＧＲＹ", &["angry"]);
         check("hungry, strangry", &[]);
+        check("我打12345投诉", &["12345"]);
+        check("我的电话是13912345678", &[]);
         check("", &[]);
     }
 
