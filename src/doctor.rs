@@ -6,6 +6,7 @@
 mod files;
 mod machine;
 mod neighbours;
+mod site;
 mod sockets;
 
 use std::fmt;
@@ -102,6 +103,7 @@ fn look(config: &Path, checked: &Checked) -> Result<Vec<Finding>, Failure> {
     findings.extend(sockets::look(settings, is_running));
     findings.extend(files::look(checked));
     findings.extend(runtime.block_on(neighbours::look(settings)));
+    findings.extend(runtime.block_on(site::look(settings, is_running)));
     Ok(findings)
 }
 

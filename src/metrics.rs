@@ -31,7 +31,6 @@ use crate::notice::{Notice, PhraseHeard, What};
 use crate::settings::Measure;
 use crate::shell::listen::UtteranceFigures;
 use crate::shell::recognize::RecognizingFigures;
-use api::REQUESTS_LIMITED;
 pub use bounds::Bounds;
 pub use browsers::{BrowserEnd, BrowserRefusal, CountedBrowser};
 use table::{
@@ -40,11 +39,12 @@ use table::{
     CALLS_STARTED, CHATS, COPIER_RESTARTS, COPIES_DROPPED, DECISIONS, DELIVERIES, DELIVERIES_KEPT, DNS_TROUBLES,
     FEEDBACK_TOLD, FORKED_SAMPLES, FORKS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, INTERRUPTIONS, KEYS,
     LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, LOAD_CHANGES, LOAD_INFO, LOAD_LATENESS, LOAD_SHARE,
-    MESSAGES_DROPPED, OBSERVATIONS, OUTCOMES, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP,
-    PBX_WAITING, PHRASES, POLICY_INFO, PROMPTS, REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG, RECOGNITION_RATIO,
-    RECOGNITION_RESTARTS, RECOGNITION_UP, REINVITES, RELOADS, REPLIES_SUGGESTED, REROUTE_ANSWER, REROUTE_GAP, REROUTES,
-    SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS,
-    SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP, UTTERANCES,
+    MEDIA_RESTARTS, MESSAGES_DROPPED, OBSERVATIONS, OUTCOMES, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED,
+    PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES, POLICY_INFO, PROMPTS, REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG,
+    RECOGNITION_RATIO, RECOGNITION_RESTARTS, RECOGNITION_UP, REINVITES, RELOADS, REPLIES_SUGGESTED, REROUTE_ANSWER,
+    REROUTE_GAP, REROUTES, SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED,
+    SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP,
+    UTTERANCES,
 };
 pub use table::{Kind, Metric, TABLE};
 
@@ -209,6 +209,11 @@ impl Metrics {
         }
     }
 
+    /// How often media threads have broken down since the start.
+    pub fn set_media_restarts(&self, restarts: u64) {
+        self.counter(&MEDIA_RESTARTS, &[]).absolute(restarts);
+    }
+
     /// Adds packets of the media path, counted since the last report. A packet is reported once.
     pub fn count_media(&self, counts: MediaCounts) {
         self.count(&PACKETS_RELAYED, &[], counts.relayed);
@@ -220,11 +225,6 @@ impl Metrics {
     /// Counts what became of an attempt to tell a system outside.
     pub fn count_delivery(&self, crm: &str, outcome: &str) {
         self.count(&DELIVERIES, &[crm, outcome], 1);
-    }
-
-    /// Counts a request of the API that was one too many.
-    pub fn count_requests_limited(&self, by: &str) {
-        self.count(&REQUESTS_LIMITED, &[by], 1);
     }
 
     /// Says how many deliveries wait, and how many were set aside.

@@ -29,6 +29,12 @@ pub struct Here {
     pub number: u64,
     /// Where people reach its API.
     pub address: Option<String>,
+    /// The version of its program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// When it says so, by its clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Moment>,
 }
 
 /// What a node has told of one of its calls that are up.
@@ -184,7 +190,7 @@ impl Peers {
         step.into_iter().collect()
     }
 
-    fn here(&mut self, now: Duration, node: &str, Here { run, number, address }: Here) -> Vec<Step> {
+    fn here(&mut self, now: Duration, node: &str, Here { run, number, address, .. }: Here) -> Vec<Step> {
         let is_known = self.peers.contains_key(node);
         if !is_known && self.peers.len() >= PEERS_MAX {
             return Vec::new();
@@ -245,7 +251,8 @@ mod tests {
     }
 
     fn here(run: &str, number: u64) -> Message {
-        Message::Here(Here { run: run.to_owned(), number, address: Some("https://b.example".to_owned()) })
+        let (run, address) = (run.to_owned(), Some("https://b.example".to_owned()));
+        Message::Here(Here { run, number, address, version: None, time: None })
     }
 
     fn event(run: &str, number: u64, seq: u64) -> Message {

@@ -16,7 +16,7 @@ use crate::report::{Report, ReportFormat};
 use crate::settings::{Settings, Zone};
 use crate::trail::settings_of;
 pub(crate) use fonts::typeface;
-pub(crate) use schedule::{report as report_of, run as write_by_the_clock};
+pub(crate) use schedule::{ReportTerms, report as report_of, run as write_by_the_clock};
 
 /// Reports that are written at a time: each takes memory, and a processor that calls need, too.
 static WRITERS: Semaphore = Semaphore::const_new(2);

@@ -9,6 +9,7 @@ mod load;
 mod reload;
 mod start;
 mod systemd;
+mod telling;
 mod unprotected;
 mod watching;
 

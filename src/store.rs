@@ -32,7 +32,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tracing::warn;
 use utoipa::ToSchema;
 
@@ -48,22 +48,27 @@ use audit::{AuditFound, AuditWanted, Trail};
 pub use check::{Checking, NoCheck};
 use embedded::Embedded;
 pub use embedded::{Erased, ErasedTenant, Held, Hold, names_somebody};
-pub use exports::NoExport;
+pub use exports::{Exported, NoExport};
 pub use journal::Journal;
 use keeper::Keeper;
 pub use keys::{KeyError, KeyRing, MasterKey, Rotated};
 pub use notices::entry_of;
-use opening::{key_of, opened_keys};
+use opening::{Masters, key_of, opened_keys};
 pub use opening::{keys_and_trail, master_key, rewrap};
 pub use reels::ReelKey;
 #[cfg(test)]
 pub(crate) use reels::keys_of_tests as reel_keys;
 use site::Door;
-pub use site::REPORTS_LEASE;
+#[cfg(test)]
+pub(crate) use site::tests::Nodes as NodesOfTests;
+pub use site::{REPORTS_LEASE, SiteFile, TakenOver};
 use tidying::Tidying;
 
 /// The longest that a decision waits for the disk. When it takes longer the call goes on, and that is counted.
 pub const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Those who look through much of what is kept at the same time; further ones wait: calls need the processors, too.
+const SEARCHES_MAX: usize = 2;
 
 /// Where things lie in the store's folder.
 const KEYS_FILE: &str = "keys.json";
@@ -88,6 +93,8 @@ pub struct Store {
     backup: Arc<Mutex<Backup>>,
     /// What became of the last look through the audit trail.
     check: Arc<Mutex<Checking>>,
+    searching: Arc<Semaphore>,
+    metrics: Metrics,
 }
 
 /// What became of the last back-up.
@@ -171,20 +178,36 @@ impl Store {
         let folder = &settings.folder;
         let failed = |path: &Path, source| StoreError::File { path: path.display().to_string(), source };
         fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
-        let (keys, rotated) = opened_keys(settings)?;
+        let mut masters = Masters::fetch(settings)?;
+        let (keys, rotated) = opened_keys(&mut masters)?;
         let keys = Arc::new(keys);
         let audit = folder.join(AUDIT_FOLDER);
         let journal = Journal::start(&audit, &keys, metrics).map_err(|source| failed(&audit, source))?;
         let trail = Trail::new(&audit, settings.trail.archive.as_deref());
         let tidying = Tidying::start(&settings.trail, &trail, &keys, &journal);
         let tidying = tidying.map_err(|source| failed(&audit, source))?;
-        let door = settings.site.as_ref().map(|site| Door::new(site, settings)).transpose()?;
+        let door = settings.site.as_ref().map(|site| Door::new(site, &mut masters)).transpose()?;
         let keeper =
             Keeper::start((settings, door), &keys, &trail, metrics).map_err(|source| failed(folder, source))?;
         let (folder, backups, keeps) = (folder.clone(), settings.backups.clone(), settings.keep.calls);
         let audio = settings.audio.clone();
-        let (backup, check) = (Arc::default(), Arc::default());
-        let store = Self { journal, keeper, keys, keeps, audio, folder, trail, tidying, backups, backup, check };
+        let (backup, check, searching) = (Arc::default(), Arc::default(), Arc::new(Semaphore::new(SEARCHES_MAX)));
+        let metrics = metrics.clone();
+        let store = Self {
+            journal,
+            keeper,
+            keys,
+            keeps,
+            audio,
+            folder,
+            trail,
+            tidying,
+            backups,
+            backup,
+            check,
+            searching,
+            metrics,
+        };
         rotated.into_iter().for_each(|rotated| store.audit("keys_rotated", rotated));
         Ok(store)
     }
@@ -319,7 +342,8 @@ impl Store {
         self.read(move |embedded| embedded.call(&id)).await
     }
 
-    /// The lines of ended calls that started before `before`, newest first.
+    /// The lines of ended calls that started before `before`, newest first: `max`, and with the last of them all others of its
+    /// millisecond, so that a list goes on by when that started.
     ///
     /// # Errors
     /// As [`Store::call`].
@@ -327,7 +351,7 @@ impl Store {
         self.read(move |embedded| embedded.calls(before, max)).await
     }
 
-    /// The calls of a person that started before `before`, whole, newest first.
+    /// The calls of a person that started before `before`, whole, newest first; as many as [`Store::calls`] lists.
     ///
     /// # Errors
     /// As [`Store::call`], and when the address names nobody.
@@ -441,13 +465,24 @@ impl Store {
         self.write(move |embedded| embedded.note_minute(Moment::now(), ready)).await
     }
 
-    /// Looks for entries of the audit trail, newest first.
+    /// Waits for one's turn to look through much of what is kept; it is over when this is dropped.
+    pub async fn turn(&self) -> OwnedSemaphorePermit {
+        Arc::clone(&self.searching).acquire_owned().await.expect("the semaphore is never closed")
+    }
+
+    /// Looks for entries of the audit trail, newest first, as soon as it has its turn.
     ///
     /// # Errors
     /// When a file of it cannot be read.
     pub async fn search_audit(&self, wanted: AuditWanted) -> Result<AuditFound, String> {
         let (trail, keys) = (self.trail.clone(), Arc::clone(&self.keys));
-        let found = tokio::task::spawn_blocking(move || audit::search(&trail, &keys, &wanted)).await;
+        let turn = self.turn().await;
+        let found = tokio::task::spawn_blocking(move || {
+            // Held until it is done, even when nobody waits any more.
+            let _turn = turn;
+            audit::search(&trail, &keys, &wanted)
+        });
+        let found = found.await;
         found.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 

@@ -17,8 +17,8 @@ use crate::web::RECORDING_BYTES_MAX;
 
 /// Recordings of one run.
 const FILES_MAX: usize = 10_000;
-/// How long one upload may take; the server itself waits for 60 s.
-const UPLOAD_WITHIN: Duration = Duration::from_secs(90);
+/// How long one upload may take; the server itself waits for 600 s, as long as something comes.
+const UPLOAD_WITHIN: Duration = Duration::from_secs(630);
 /// How long until a server without room is asked again, and until what it has is looked at again.
 const PAUSE: Duration = Duration::from_millis(300);
 

@@ -109,6 +109,11 @@ impl PasswordDigest {
         &self.0
     }
 
+    /// Whether a password may be its: nobody who signs in at a provider has one here.
+    pub fn is_hash(&self) -> bool {
+        PasswordHash::new(&self.0).is_ok()
+    }
+
     /// Whether it is this password's. Takes tens of milliseconds of a processor, on purpose.
     pub fn is_of(&self, password: &str) -> bool {
         PasswordHash::new(&self.0)
@@ -157,6 +162,7 @@ mod tests {
         assert_eq!(format!("{digest:?}"), "…");
         let elsewhere = PasswordDigest::of_subject("https://id.example", "4711");
         assert!(!elsewhere.is_of("") && !elsewhere.is_of("a long password") && !elsewhere.is_of("4711"));
+        assert!(digest.is_hash() && !elsewhere.is_hash());
         assert_eq!(elsewhere, PasswordDigest::of_subject("https://id.example", "4711"));
         for (issuer, subject) in [("https://id.example", "4712"), ("https://id.example/", "4711")] {
             assert_ne!(elsewhere, PasswordDigest::of_subject(issuer, subject), "{issuer} {subject}");

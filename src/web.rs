@@ -24,6 +24,7 @@ mod events;
 mod exports;
 mod facts;
 mod forks;
+mod forward;
 mod health;
 mod interactions;
 mod keys;
@@ -41,6 +42,7 @@ mod openapi;
 mod orders;
 mod outcomes;
 mod own;
+mod password;
 mod people;
 mod permit;
 mod playback;
@@ -54,8 +56,10 @@ mod reload;
 mod reports;
 mod routes;
 mod scope;
+mod seats;
 mod server;
 mod sessions;
+mod shared;
 mod signing;
 mod sources;
 mod trial;
@@ -71,6 +75,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::log::Log;
 use crate::metrics::Metrics;
@@ -84,6 +89,7 @@ use crate::shell::escalate::Escalating;
 use crate::shell::fork::ForkSide;
 use crate::shell::inherited;
 use crate::shell::listen::Bench;
+use crate::shell::nats::Carrier;
 use crate::shell::recordings::Recordings;
 use crate::shell::reels::Reels;
 use crate::sources::Customers;
@@ -109,14 +115,15 @@ pub use record::{
 pub use recordings::RECORDING_BYTES_MAX;
 pub use reload::{ReloadAsked, Reloaded};
 pub use scope::Place;
+use seats::Seats;
 use signing::Signed;
 pub use wall::WALLS_MAX;
 
 /// Where the API listens unless the configuration says otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8_080);
-/// Most event subscribers, walls aside, at the same time; further ones get 503.
+/// Most event subscribers, walls aside, at the same time; further ones get 503, as does whoever has as many as are left.
 pub const SUBSCRIBERS_MAX: usize = 64;
-/// Most agents who are told of their own calls at the same time; further ones get 503.
+/// Most agents who are told of their own calls at the same time, likewise.
 pub const OWN_FEEDS_MAX: usize = 512;
 /// Searches of the library of answers at the same time; further ones wait.
 const SEARCHES_MAX: usize = 2;
@@ -174,6 +181,8 @@ pub struct Inside {
     pub reels: Option<Reels>,
     /// What systems outside are told, where any are.
     pub outbox: Option<Outbox>,
+    /// What carries requests from node to node, where there is a bus.
+    pub carrier: Option<Carrier>,
 }
 
 /// Why the API cannot be offered.
@@ -266,7 +275,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         tracing::warn!(%addr, "the API is offered beyond this machine, without TLS");
     }
     node::begin();
-    let closing = CancellationToken::new();
+    let (closing, deeds) = (CancellationToken::new(), TaskTracker::new());
     let signed = Signed::new().map_err(|_| WebError::Random)?;
     let app = routes::App {
         inside: Arc::new(inside),
@@ -278,25 +287,35 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         limits: Arc::new(limits::Limits::new()),
         permissions: Arc::default(),
         replacing: libraries::Replacing::default(),
+        shared: Arc::default(),
         searching: Arc::new(Semaphore::new(SEARCHES_MAX)),
-        subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
-        own_feeds: Arc::new(Semaphore::new(OWN_FEEDS_MAX)),
-        channels: Arc::new(Semaphore::new(CHANNELS_MAX)),
-        walls: Arc::new(Semaphore::new(WALLS_MAX)),
+        subscribers: Seats::new(SUBSCRIBERS_MAX, "event subscribers"),
+        own_feeds: Seats::new(OWN_FEEDS_MAX, "agents who are told of their calls"),
+        channels: Seats::new(CHANNELS_MAX, "channels at a time"),
+        walls: Seats::new(WALLS_MAX, "walls"),
         uploads: Arc::new(Semaphore::new(recordings::UPLOADS_MAX)),
-        audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),
-        playing: Arc::new(Semaphore::new(playback::PLAYERS_MAX)),
+        listeners: Seats::new(AUDIO_CLIENTS_MAX, "clients of live audio"),
+        players: Seats::new(playback::PLAYERS_MAX, "players"),
         closing: closing.clone(),
+        deeds: deeds.clone(),
     };
     tokio::spawn(signed.clone().sweep(Arc::clone(accounts.live()), closing.clone()));
     if let Some(store) = app.store.clone() {
-        tokio::spawn(Arc::clone(&accounts).read(store, closing.clone()));
+        if store.has_site() {
+            tokio::spawn(shared::follow(app.clone(), store.clone()));
+        }
+        tokio::spawn(Arc::clone(&accounts).read(app.clone(), store));
     }
     if let Some(tls) = &tls {
         tokio::spawn(server::reload(Arc::clone(tls), closing.clone()));
     }
     tokio::spawn(wall::tell(Arc::clone(&app.bus), closing.clone()));
-    let task = tokio::spawn(server::run((listener, tls), routes::router(app), closing.clone()));
+    let metrics = app.metrics.clone();
+    let router = routes::router(app.clone());
+    if let Some(carrier) = app.carrier.clone() {
+        tokio::spawn(forward::answer_others(carrier, app, router.clone(), closing.clone()));
+    }
+    let task = tokio::spawn(server::run((listener, tls), router, metrics, closing.clone(), deeds));
     Ok(WebHandle { addr, closing, accounts, in_force, signed, task })
 }
 

@@ -160,6 +160,24 @@ NEIGHBOURS = [
         ("Notices, per second", "cps", [(rate("calmline_store_notices_total", "outcome"), "{{outcome}}")]),
         ("Audit entries, per second", "cps", [(rate("calmline_audit_entries_total"), "entries")]),
     ]),
+    ("Nodes of a site", [
+        ("Connected to the bus", "bool", [(least("calmline_bus_up"), "{{instance}}")]),
+        ("Other nodes that are heard of", "short", [(least("calmline_nodes_active"), "{{instance}}")]),
+        ("Events for the bus, per second", "cps", [(rate("calmline_bus_events_total", "outcome"), "{{outcome}}")]),
+        ("Nodes asked for all their calls, per hour", "short", [
+            (f"3600 * {rate('calmline_bus_restores_total', 'instance')}", "{{instance}}"),
+        ]),
+        ("Orders from node to node, per minute", "cpm", [
+            (f"60 * {rate('calmline_orders_carried_total', 'direction, outcome')}", "{{direction}} {{outcome}}"),
+        ]),
+        ("Leases: kept or taken, per minute", "cpm", [
+            (f"60 * {rate('calmline_leases_total', 'lease, outcome')}", "{{lease}} {{outcome}}"),
+        ]),
+        ("The site's libraries", "short", [
+            (worst("calmline_site_libraries_number"), "{{instance}}"),
+            (worst("calmline_site_libraries_behind"), "{{instance}} behind"),
+        ]),
+    ]),
     ("API", [
         ("Requests refused for their number, per second", "cps", [(rate("calmline_api_requests_limited_total"), "limited")]),
         ("Configuration read again, per hour", "short", [(f"3600 * {rate('calmline_reloads_total', 'outcome')}", "{{outcome}}")]),

@@ -294,6 +294,20 @@ async function theAdministrator() {
     await page.setViewportSize({ width: 1280, height: 800 });
   });
   const chens = await enter("auditor", "chen", secret);
+  await check("people change their own password, by the one that counts", async () => {
+    await chens.locator("[data-test=own-password]").click();
+    for (const [current, problems] of [
+      ["not the password", 1],
+      [secret, 0],
+    ]) {
+      await chens.fill("input[name=current]", current);
+      for (const name of ["other", "again"]) await chens.fill(`input[name=${name}]`, "quite another one");
+      await chens.locator("[data-test=password-submit]").click();
+      await chens.locator(problems > 0 ? "[data-test=password-problem]" : "[data-test=password-done]").waitFor();
+    }
+    await chens.keyboard.press("Escape");
+    expect((await statusOf(chens, "GET", "/v1/audit")) === 200, "the new session counts");
+  });
   await check("who is shut out is out at once", async () => {
     expect((await statusOf(chens, "GET", "/v1/audit")) === 200, "chen is not let in");
     await page.goto(`${url}/#/users`);

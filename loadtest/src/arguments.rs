@@ -10,6 +10,12 @@ use loadtest::network::BadNetwork;
 use media::network::Network;
 use media::{Codec, dtmf};
 
+mod sizes;
+mod stages;
+
+pub(crate) use sizes::Sizes;
+pub(crate) use stages::Stages;
+
 /// Simulated telephones against a server on this machine.
 #[derive(Debug, Parser)]
 #[command(version, about)]
@@ -58,6 +64,24 @@ pub(crate) enum Mode {
     Wall {
         #[command(flatten)]
         watch: Watch,
+    },
+    /// Stages that start servers of their own, and a page of what they came to.
+    Suite {
+        #[command(flatten)]
+        suite: Stages,
+    },
+    /// Makes a suite's page anew from its report.
+    Page {
+        /// The report, as a suite writes it.
+        report: PathBuf,
+        /// The page.
+        html: PathBuf,
+    },
+    /// What so many calls need: processors, nodes, memory, disk and bus, by figures that were measured; and how such a site
+    /// fares when calls come by chance and a node is lost, in simulated time.
+    Size {
+        #[command(flatten)]
+        sizes: Sizes,
     },
     /// Draws a comparison: CPU and added latency against the number of calls, one line per system and mode.
     Plot {
@@ -129,10 +153,12 @@ impl Target {
             call_seconds: soak.call_seconds,
             hold_percent: soak.hold_percent,
             keys: soak.keys.clone().unwrap_or_default().0,
+            keys_percent: soak.keys_percent.unwrap_or(soak.hold_percent),
             warm_up_calls: soak.warm_up_calls,
             speaking: speech.speaking(),
             seed: speech.network.seed,
             csv: soak.csv.clone(),
+            journal: soak.journal.clone(),
         })
     }
 }
@@ -169,6 +195,7 @@ impl Speech {
             secured: self.srtp.secured(),
             network: self.network.bad(),
             echoes: self.echo,
+            says: None,
         }
     }
 }
@@ -235,7 +262,10 @@ pub(crate) struct Course {
     /// Of a hundred calls, those that are held once and resumed.
     #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(..=100))]
     hold_percent: u32,
-    /// Keys that as many calls press, for policies that hear them.
+    /// Of a hundred calls, those that press keys; default: as many as are held.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(..=100))]
+    keys_percent: Option<u32>,
+    /// Keys that they press, for policies that hear them.
     #[arg(long, value_parser = keys)]
     keys: Option<Keys>,
     /// Calls that have to end before growth is judged: as many as the server remembers.
@@ -253,6 +283,9 @@ pub(crate) struct Course {
     /// A file for every sample, as CSV.
     #[arg(long)]
     csv: Option<PathBuf>,
+    /// A file for every sample, as JSON, an object a line.
+    #[arg(long)]
+    journal: Option<PathBuf>,
 }
 
 /// The API takes 500 requests a second of one token.

@@ -17,6 +17,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::audio::Audio;
+use crate::latency::Latencies;
 use crate::message::host_port;
 use crate::phone::{
     Behaviour, CallIndex, Event, Order, Outgoing, PAYLOAD_TYPE_FIRST, PhoneSettings, Secret, TimedEvent,
@@ -296,6 +297,11 @@ impl PhoneHandle {
         self.ask(|reply| Command::Heard { id: self.id, call: Some(call), reply }).unwrap_or_default()
     }
 
+    /// The one-way times of all its calls since this was asked last.
+    pub fn take_latencies(&self) -> Latencies {
+        self.ask(|reply| Command::TakeLatencies { id: self.id, reply }).unwrap_or_default()
+    }
+
     /// The figures of every call's stream.
     pub fn stats(&self) -> Vec<StreamStats> {
         self.ask(|reply| Command::Stats { id: self.id, reply }).unwrap_or_default()
@@ -334,6 +340,11 @@ impl StreamsHandle {
     /// Ends sending on all streams.
     pub fn stop(&self) -> io::Result<()> {
         self.link.send(Command::StopStreams { id: self.id })
+    }
+
+    /// The one-way times of all its streams since this was asked last.
+    pub fn take_latencies(&self) -> Latencies {
+        self.link.ask(|reply| Command::TakeLatencies { id: self.id, reply }).unwrap_or_default()
     }
 
     /// Everything heard on a stream so far, counted in the order of `ports`.

@@ -13,5 +13,7 @@ pub mod message;
 pub mod network;
 pub mod phone;
 pub mod plot;
+pub mod sizing;
 pub mod stream;
+pub mod suite;
 mod voice;

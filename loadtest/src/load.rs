@@ -4,21 +4,22 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use media::{Codec, StreamSettings};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::audio::Audio;
 use crate::driver::{PhoneHandle, Phones, StreamsHandle, invalid, loopback};
 use crate::latency::Latencies;
 use crate::phone::{CallIndex, Event, Outgoing, PAYLOAD_TYPE_FIRST};
-use crate::stream::{Keep, Recording, StreamPlan};
+use crate::stream::{Keep, Recording};
 
 mod calls;
+mod direct;
 mod ng;
 mod process;
+mod ramp;
 mod report;
 mod soak;
 mod speaking;
@@ -26,12 +27,15 @@ mod wall;
 
 pub use calls::{CallsPlan, calls};
 pub use process::Usage;
+pub use ramp::{RampPlan, RampReport, Stopped, Window, ramp};
 pub use report::{CallsReport, Delivered, Faults, RelayReport, ServerReport, Spread};
-pub use soak::{Sample, SoakPlan, SoakReport, soak};
+pub(crate) use soak::sum;
+pub use soak::{Counts, Sample, SoakPlan, SoakReport, Times, soak};
 pub use speaking::{Secured, Speaking};
 pub use wall::{CLIENTS_MAX, Delay, WallPlan, WallReport, wall};
 
-use process::Process;
+use direct::Direct;
+pub(crate) use process::Process;
 
 /// The most calls of one run.
 pub const CALLS_MAX: usize = 5_000;
@@ -135,7 +139,7 @@ fn relay_ng(phones: &Phones, plan: &RelayPlan, server: SocketAddr) -> io::Result
     let (caller_plan, callee_plan) = plan.speaking.streams();
     let callers = phones.streams(server.ip(), plan.calls, says, NOTHING, caller_plan)?;
     let callees = phones.streams(server.ip(), plan.calls, answers, NOTHING, callee_plan)?;
-    let mut client = ng::Client::connect(server, plan.speaking)?;
+    let mut client = ng::Client::connect(server, plan.speaking.clone())?;
     let mut meter = Meter::begin(plan.pid)?;
     let mut setup = Latencies::default();
     let mut failed = 0;
@@ -168,21 +172,9 @@ fn relay_ng(phones: &Phones, plan: &RelayPlan, server: SocketAddr) -> io::Result
 
 /// The same number of packets without a server: what the machine and this process cost.
 fn baseline(phones: &Phones, calls: usize, codec: Codec) -> io::Result<Latencies> {
-    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let one = phones.streams(address, calls, Audio::Stamped, NOTHING, StreamPlan::default())?;
-    let other = phones.streams(address, calls, Audio::Stamped, NOTHING, StreamPlan::default())?;
-    for (a, b) in one.ports.iter().zip(&other.ports) {
-        one.configure(*a, settings(SocketAddr::new(address, *b), codec))?;
-        other.configure(*b, settings(SocketAddr::new(address, *a), codec))?;
-    }
+    let direct = Direct::begin(phones, calls, codec)?;
     std::thread::sleep(BASELINE);
-    one.stop()?;
-    other.stop()?;
-    let mut all = Latencies::default();
-    for recording in recordings(&one, calls).iter().chain(&recordings(&other, calls)) {
-        all.merge(&recording.latencies);
-    }
-    Ok(all)
+    direct.end()
 }
 
 fn recordings(streams: &StreamsHandle, count: usize) -> Vec<Recording> {

@@ -1,11 +1,11 @@
-//! The load generator. Exit codes: 0 done, 1 some calls failed or a soak did not pass, 2 could not run.
+//! The load generator. Exit codes: 0 done, 1 some calls failed, a soak did not pass, or a suite found a claim that does not hold, 2 could not run.
 
 use std::io::{Error, ErrorKind, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use loadtest::{load, plot};
+use loadtest::{load, plot, suite};
 use serde::Serialize;
 
 use arguments::{Arguments, Mode};
@@ -46,6 +46,22 @@ fn run(arguments: &Arguments) -> std::io::Result<bool> {
             let report = load::wall(&plan)?;
             print(&report, arguments.json)?;
             Ok(report.is_whole())
+        }
+        Mode::Suite { suite } => {
+            let report = suite::suite(&suite.plan(), |line| {
+                // Standard error may be closed; the page is written all the same.
+                let _ = writeln!(std::io::stderr(), "{line}");
+            })?;
+            Ok(report.holds())
+        }
+        Mode::Page { report, html } => {
+            std::fs::write(html, suite::page(&suite::read(report)?))?;
+            Ok(true)
+        }
+        Mode::Size { sizes } => {
+            let answer = sizes.answer().map_err(|error| Error::new(ErrorKind::InvalidInput, error))?;
+            print(&answer, arguments.json)?;
+            Ok(true)
         }
         Mode::Plot { csv, svg } => {
             let picture = plot::draw(&std::fs::read_to_string(csv)?)?;

@@ -11,6 +11,7 @@ use media::srtp::Suite;
 use media::{Codec, Direction, dtmf};
 
 use crate::audio::Audio;
+use crate::latency::Latencies;
 use crate::message::{Message, Start};
 use crate::network::BadNetwork;
 use crate::stream::{Keep, Recording, StreamPlan, StreamStats};
@@ -374,6 +375,13 @@ impl Phone {
     /// The figures of a call's stream.
     pub fn stats(&self, call: CallIndex) -> StreamStats {
         self.calls.get(call).map(Call::stats).unwrap_or_default()
+    }
+
+    /// The one-way times of all calls since this was asked last.
+    pub fn take_latencies(&mut self) -> Latencies {
+        let mut all = Latencies::default();
+        self.calls.iter_mut().for_each(|call| all.merge(&call.stream.take_latencies()));
+        all
     }
 
     fn tick(&mut self, now: Duration, out: &mut Output) {

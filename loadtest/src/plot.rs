@@ -30,9 +30,9 @@ const PANELS: [Panel; 3] = [
     ("added latency p99, ms", |median| median.added_p99_ms),
 ];
 const SIZE: (u32, u32) = (1_200, 380);
-const FONT: &str = "Helvetica, Arial, 'Noto Sans', sans-serif";
+pub(crate) const FONT: &str = "Helvetica, Arial, 'Noto Sans', sans-serif";
 /// Okabe and Ito (2008): they stay apart for colour-blind eyes.
-const COLOURS: [RGBColor; 6] = [
+pub(crate) const COLOURS: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 120, 88),
@@ -111,7 +111,7 @@ fn draw_panel(
         .map_err(wrong)
 }
 
-fn wrong(error: impl Into<Box<dyn Error + Send + Sync>>) -> io::Error {
+pub(crate) fn wrong(error: impl Into<Box<dyn Error + Send + Sync>>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 

@@ -331,6 +331,11 @@ impl Stream {
         &self.receiver.latencies
     }
 
+    /// The one-way times since this was asked last; a recording has only those after that.
+    pub fn take_latencies(&mut self) -> Latencies {
+        std::mem::take(&mut self.receiver.latencies)
+    }
+
     /// Everything that was heard.
     pub fn recording(&self) -> Recording {
         Recording {

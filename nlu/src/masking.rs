@@ -12,6 +12,7 @@ mod emails;
 pub mod evaluation;
 mod lists;
 mod names;
+mod ordinary;
 mod plates;
 mod scene;
 #[cfg(test)]
@@ -115,7 +116,11 @@ impl Masker {
         let secret = |cue: &Cue| matches!(cue, Cue::Phone | Cue::IdCard | Cue::BankCard | Cue::Code | Cue::Reference);
         let last = scene.cues.iter().rev().map(|(_, cue)| *cue).find(secret);
         self.asked = last.or(self.asked);
-        let asks = scene.name_cues.iter().any(|(_, cue)| *cue == Cue::AsksName);
+        // "And your last name" asks, too.
+        let asks = |(tokens, cue): &(Range<usize>, Cue)| {
+            *cue == Cue::AsksName || (*cue == Cue::Introduces && scene.tokens.len() - tokens.end <= ASKED_BEFORE_END)
+        };
+        let asks = scene.name_cues.iter().any(asks);
         self.is_name_asked = asks || (self.is_name_asked && last.is_none());
     }
 
@@ -148,7 +153,8 @@ impl Masker {
         emails::find(scene, &mut finds);
         plates::find(scene, &mut finds);
         addresses::find(scene, &mut finds);
-        names::find(scene, self.is_name_asked.then(|| scene.first_from(head)), &mut finds);
+        let first = scene.first_from(head);
+        names::find(scene, first, self.is_name_asked.then_some(first), &mut finds);
         let mut finds = apart(finds);
         let digits = digits::find(scene, &finds, self.asked);
         finds.extend(digits);
@@ -182,6 +188,8 @@ impl Masker {
     }
 }
 
+/// Behind what asks for a name there are at most so many tokens.
+const ASKED_BEFORE_END: usize = 3;
 /// How often a text is looked at.
 const ROUNDS_MAX: usize = 4;
 /// Who says more than this has said something else than what was asked for, characters.

@@ -27,10 +27,35 @@ CASES = {
         },
         {"ServiceMonitor"},
     ),
+    "one site of several nodes": (
+        {
+            "replicas": 3,
+            "existingSecret": "keys",
+            "site": {
+                "enabled": True,
+                "name": "hotline",
+                "database": "postgres://calmline@db.example/calmline",
+                "bus": "nats://bus.example:4222",
+                "credentialsSecret": "bus",
+            },
+        },
+        {"StatefulSet"},
+    ),
 }
+# What a site's configuration says.
+SITE = ['name = "POD_NAME"', 'site = "hotline"', "database = ", "[bus]", "credentials = "]
 
 # Values that have to be refused.
-REFUSED = [{"replica": 3}, {"ports": {"sip": "5060"}}, {"drainSeconds": -1}, {"ports": {"rtp": "20000"}}]
+SITED = {"enabled": True, "database": "postgres://calmline@db.example/calmline", "bus": "nats://bus.example:4222"}
+REFUSED = [
+    {"replica": 3},
+    {"ports": {"sip": "5060"}},
+    {"drainSeconds": -1},
+    {"ports": {"rtp": "20000"}},
+    {"site": SITED},  # Without a Secret of theirs nobody knows the database's password.
+    {"site": {"enabled": True}, "existingSecret": "keys"},
+    {"site": {**SITED, "bus": "http://bus.example"}, "existingSecret": "keys"},
+]
 
 
 def main() -> None:
@@ -43,8 +68,12 @@ def main() -> None:
         assert ("Secret" in kinds) != ("existingSecret" in values), f"{name}: a Secret that nobody asked for, or none"
         for an_object in objects:
             look(an_object)
+        config_map = next(an_object for an_object in objects if an_object["kind"] == "ConfigMap")
+        text = config_map["data"]["calmline.toml"]
+        is_site = "site" in values
+        assert all((line in text) == is_site for line in SITE), f"{name}: expected {SITE} where there is a site\n{text}"
         if program:
-            read_by(program, next(o for o in objects if o["kind"] == "ConfigMap"))
+            read_by(program, config_map)
         print(f"{name}: {len(objects)} objects")
     for values in REFUSED:
         try:
@@ -83,11 +112,12 @@ def look(an_object: dict) -> None:
 def read_by(program: str, config_map: dict) -> None:
     """Has `calmline check` read the configuration as a pod would, with this tree's policies and lists."""
     config = pathlib.Path(__file__).parents[2] / "config"
-    text = config_map["data"]["calmline.toml"].replace("HOST_IP", "192.0.2.20").replace("/etc/calmline", str(config))
+    text = config_map["data"]["calmline.toml"].replace("HOST_IP", "192.0.2.20").replace("POD_NAME", "site-0")
+    text = text.replace("/etc/calmline/", f"{config}/")
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "calmline.toml"
         path.write_text(text)
-        environment = os.environ | {"CALMLINE_TOKEN": "0123456789abcdef0123", "CALMLINE_MASTER_KEY": "00" * 32}
+        environment = os.environ | {"CALMLINE_TOKEN": "0123456789abcdef0123", "CALMLINE_MASTER_KEY": "00" * 32, "CALMLINE_DATABASE_PASSWORD": "x"}
         subprocess.run([program, "check", path], check=True, env=environment)
 
 

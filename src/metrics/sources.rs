@@ -59,4 +59,9 @@ impl Metrics {
             self.gauge(&SOURCE_ACCURACY, &[source, fact]).set(known(tally.accuracy(fact)));
         }
     }
+
+    /// There is no such source any more: nothing is known of it, which no alarm is about.
+    pub fn forget_source(&self, source: &str) {
+        self.set_source_age(source, None);
+    }
 }

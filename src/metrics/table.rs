@@ -11,10 +11,16 @@ use super::legs::{LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, L
 use super::mood::{BREACHES, GROUP_TURNS};
 use super::reels::{REEL_AUDIO, REELS, REELS_BYTES, REELS_ENDED, REELS_UP};
 use super::shadow::{SHADOW_CPU, SHADOW_DIFFERENCE, SHADOW_STEPS};
-use super::site::{BUS_EVENTS, BUS_RESTORES, BUS_UP, NODE_INFO, NODES_HEARD};
+use super::site::{
+    BUS_EVENTS, BUS_RESTORES, BUS_UP, LEASES, NODE_INFO, NODES_HEARD, ORDERS_CARRIED, SITE_LIBRARIES,
+    SITE_LIBRARIES_BEHIND,
+};
 use super::sources::{PULLS, SOURCE_ACCURACY, SOURCE_AGE, SOURCE_COMPLETENESS, SOURCE_ROWS};
 use super::watching::{CAPTURED_DROPPED, HEP};
-use super::{api::REQUESTS_LIMITED, bounds::Bounds};
+use super::{
+    api::{CONNECTIONS, CONNECTIONS_REFUSED, REQUESTS_LIMITED},
+    bounds::Bounds,
+};
 
 /// How a metric behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -346,6 +352,12 @@ pub const HANDSHAKE_DATAGRAMS_DROPPED: Metric = counter(
     &[],
     "Datagrams of DTLS handshakes dropped because too many waited; far ends repeat them.",
 );
+/// Media threads that broke down.
+pub const MEDIA_RESTARTS: Metric = counter(
+    "calmline_media_restarts_total",
+    &[],
+    "How often a media thread broke down and began again; the calls that it had have ended.",
+);
 /// Tap losses.
 pub const TAP_DROPPED: Metric = counter(
     "calmline_tap_dropped_packets_total",
@@ -463,6 +475,8 @@ pub const TABLE: &[Metric] = &[
     DELIVERIES,
     DELIVERIES_KEPT,
     REQUESTS_LIMITED,
+    CONNECTIONS,
+    CONNECTIONS_REFUSED,
     FORKED_SAMPLES,
     CALL_SETUP,
     CALL_TALK,
@@ -525,6 +539,7 @@ pub const TABLE: &[Metric] = &[
     HANDSHAKES,
     HANDSHAKE,
     HANDSHAKE_DATAGRAMS_DROPPED,
+    MEDIA_RESTARTS,
     TAP_DROPPED,
     LOAD_INFO,
     LOAD_CHANGES,
@@ -565,4 +580,8 @@ pub const TABLE: &[Metric] = &[
     BUS_UP,
     BUS_EVENTS,
     BUS_RESTORES,
+    ORDERS_CARRIED,
+    LEASES,
+    SITE_LIBRARIES,
+    SITE_LIBRARIES_BEHIND,
 ];

@@ -55,6 +55,7 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.record_tick_lateness(Duration::from_micros(300));
     metrics.set_load(Load::Sparing, &Measured::new(|_| 50.0));
     metrics.count_listener_restart("panic");
+    metrics.set_media_restarts(1);
     metrics.count_copies_dropped(5);
     metrics.count_copier_restart();
     metrics.count_captured_dropped(2);
@@ -74,6 +75,9 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.count_certificates("loaded");
     metrics.count_dns("failed");
     metrics.count_requests_limited("person");
+    metrics.begin_api_connection();
+    metrics.end_api_connection();
+    metrics.count_api_connection_refused();
     metrics.count_reload("taken");
     metrics.set_sip_connections(1);
     metrics.set_store_up(true);

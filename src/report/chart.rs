@@ -55,11 +55,12 @@ where
 {
     let highest: u64 = bars.iter().map(|bar| bar.levels.iter().sum()).max().unwrap_or(0).max(4);
     let count = i32::try_from(bars.len())?.max(1);
+    // What the colours mean stands above the highest bar.
     let mut chart = ChartBuilder::on(root)
         .margin(8)
         .x_label_area_size(26)
         .y_label_area_size(52)
-        .build_cartesian_2d((0..count - 1).into_segmented(), 0..highest + highest / 8)?;
+        .build_cartesian_2d((0..count - 1).into_segmented(), 0..highest * 7 / 5)?;
     let name = |at: &SegmentValue<i32>| match at {
         SegmentValue::CenterOf(at) => {
             usize::try_from(*at).ok().and_then(|at| bars.get(at)).map_or_else(String::new, |bar| bar.name.clone())

@@ -56,7 +56,7 @@ pub struct CallFacts {
     /// The compliance rules that were broken; missing in what older versions kept.
     #[serde(default)]
     pub breaches: BTreeSet<String>,
-    /// What the caller's phrases mean.
+    /// What the caller's phrases mean, and what the text model finds that the caller wants.
     pub said: BTreeSet<String>,
     /// The emotion that led most steps of the caller's timeline; this and the following are missing in what older versions kept.
     #[serde(default)]
@@ -101,6 +101,20 @@ impl CallFacts {
     }
 }
 
+/// What the caller said, by its meaning.
+fn meanings(record: &CallRecord) -> BTreeSet<String> {
+    let phrases = record.phrases.iter().filter(|phrase| phrase.party == "caller").map(|phrase| &phrase.phrase.intent);
+    let steps = record.timeline.iter().filter(|step| step.party == "caller");
+    let wanted = steps.filter_map(|step| step.words.as_ref()).flat_map(|words| &words.intents);
+    let mut meanings = BTreeSet::new();
+    for meaning in phrases.chain(wanted) {
+        if meanings.len() < NAMES_MAX && !meanings.contains(meaning) {
+            meanings.insert(meaning.clone());
+        }
+    }
+    meanings
+}
+
 /// The emotion that led most steps of the caller's timeline.
 fn leading(record: &CallRecord) -> Option<String> {
     let mut steps: BTreeMap<&str, u32> = BTreeMap::new();
@@ -130,7 +144,6 @@ impl From<&CallRecord> for CallFacts {
         let moved = record.reroutes.iter().any(|reroute| reroute.outcome == RerouteOutcome::Done);
         let level = record.peak.as_ref().map_or("low", |peak| &peak.level).to_owned();
         let group = record.decisions.iter().find_map(|decision| decision.because.group.clone());
-        let said = record.phrases.iter().filter(|phrase| phrase.party == "caller");
         let warning = |what: &What| matches!(what, What::EscalationLikely { .. });
         let warned_ms =
             record.events.iter().find(|event| warning(&event.notice.what)).map(|event| event.notice.call_ms);
@@ -157,7 +170,7 @@ impl From<&CallRecord> for CallFacts {
             informed: record.events.iter().any(|event| is_informing(&event.notice.what)),
             rules: record.decisions.iter().map(|decision| decision.rule.clone()).take(NAMES_MAX).collect(),
             breaches: record.breaches.iter().map(|own| own.breach.rule.clone()).take(NAMES_MAX).collect(),
-            said: said.map(|said| said.phrase.intent.clone()).take(NAMES_MAX).collect(),
+            said: meanings(record),
             emotion: leading(record),
             anger_tenth: heard.map(|peak| (peak.anger * 10.0).clamp(0.0, 9.0) as u8),
             warned: warned_ms.is_some(),

@@ -8,11 +8,10 @@ use krilla::Document;
 use krilla::metadata::Metadata;
 use krilla::page::PageSettings;
 use krilla::text::Font;
-use ttf_parser::Face;
 
 use super::chart::{self, ChartError};
 use super::sections::{Bar, Cell, Grid, sections, span, title};
-use super::typeface::{lines, width};
+use super::typeface::{Face, lines, width};
 use super::{Language, Report, ReportError, Typeface};
 use canvas::{Canvas, Plot};
 
@@ -27,6 +26,8 @@ const HEADING: f32 = 12.5;
 const BODY: f32 = 9.0;
 const SMALL: f32 = 7.5;
 const ROW: f32 = 15.0;
+/// How much further down the next line of a row is.
+const NEXT_LINE: f32 = 11.0;
 /// The first column's share of the width.
 const NAMES_SHARE: f32 = 0.34;
 
@@ -160,40 +161,60 @@ impl Layout<'_> {
     fn table(&mut self, grid: &Grid) {
         self.y += 2.0;
         let head: Vec<String> = grid.head.iter().map(|name| (*name).to_owned()).collect();
-        self.row(&head, GREY);
+        self.row(&self.broken(&head), GREY);
         for row in &grid.rows {
-            if self.make_room(ROW) {
-                self.row(&head, GREY);
-            }
             let cells: Vec<String> = row.iter().map(Cell::text).collect();
+            let cells = self.broken(&cells);
+            if self.make_room(high(&cells)) {
+                self.row(&self.broken(&head), GREY);
+            }
             self.row(&cells, INK);
         }
         self.y += 4.0;
     }
 
-    /// The first cell on the left, all others at the right of columns that are equally wide; what is too long is cut.
-    fn row(&mut self, cells: &[String], ink: [u8; 3]) {
+    /// Each cell in as many lines as it needs in its column.
+    fn broken(&self, cells: &[String]) -> Vec<Vec<String>> {
+        let (names, column) = columns(cells.len());
+        let room = |number| if number == 0 { names } else { column } - 6.0;
+        cells.iter().enumerate().map(|(number, cell)| lines(self.face, cell, BODY, room(number))).collect()
+    }
+
+    /// The first cell on the left, all others at the right of columns that are equally wide.
+    fn row(&mut self, cells: &[Vec<String>], ink: [u8; 3]) {
         if cells.is_empty() {
             return;
         }
-        self.y += ROW;
-        let names = if cells.len() == 2 { 0.6 } else { NAMES_SHARE } * WIDE;
-        let column = (WIDE - names) / (cells.len() - 1).max(1) as f32;
-        let mut right = MARGIN + names;
+        let (names, column) = columns(cells.len());
+        let mut placed: Vec<(usize, f32, &String)> = Vec::new();
         for (number, cell) in cells.iter().enumerate() {
-            let room = if number == 0 { names } else { column } - 6.0;
-            let cell = lines(self.face, cell, BODY, room).swap_remove(0);
-            let x = match number {
-                0 => MARGIN,
-                _ => {
-                    right += column;
-                    right - width(self.face, &cell, BODY)
-                }
-            };
-            self.push(Mark::Text { x, y: self.y - 4.5, size: BODY, ink, text: cell });
+            let right = MARGIN + names + column * number as f32;
+            for (below, line) in cell.iter().enumerate() {
+                let x = if number == 0 { MARGIN } else { right - width(self.face, line, BODY) };
+                placed.push((below, x, line));
+            }
         }
+        // Line by line, as they are read.
+        placed.sort_by_key(|(below, ..)| *below);
+        for (below, x, line) in placed {
+            let y = self.y + ROW - 4.5 + below as f32 * NEXT_LINE;
+            self.push(Mark::Text { x, y, size: BODY, ink, text: line.clone() });
+        }
+        self.y += high(cells);
         self.push(Mark::Rule { y: self.y });
     }
+}
+
+/// How wide the column of names is, and each of the others.
+fn columns(count: usize) -> (f32, f32) {
+    let names = if count == 2 { 0.6 } else { NAMES_SHARE } * WIDE;
+    (names, (WIDE - names) / count.saturating_sub(1).max(1) as f32)
+}
+
+/// How high a row is.
+fn high(cells: &[Vec<String>]) -> f32 {
+    let most = cells.iter().map(Vec::len).max().unwrap_or(1);
+    ROW + most.saturating_sub(1) as f32 * NEXT_LINE
 }
 
 #[cfg(test)]

@@ -309,7 +309,7 @@ fn causes(report: &Report, language: Language) -> Section {
     meanings
         .sort_by_key(|(name, count)| (std::cmp::Reverse(high_of(name)), std::cmp::Reverse(**count), (*name).clone()));
     let row = |(name, count): (&String, &u64)| {
-        vec![Cell::Text(name.clone()), Cell::Count(*count), Cell::Share(high_of(name), *count)]
+        vec![Cell::Text(language.meaning(name)), Cell::Count(*count), Cell::Share(high_of(name), *count)]
     };
     let head = vec![t("来电者说到", "What callers said"), t("来电", "Calls"), t("其中高度愤怒", "with high anger")];
     let said = Grid { head, rows: meanings.into_iter().map(row).collect() };
@@ -319,13 +319,18 @@ fn causes(report: &Report, language: Language) -> Section {
         grids: [
             counts(t("规则", "Rule"), &report.rules),
             said,
-            counts(t("主导情绪", "Leading emotion"), &report.emotions),
+            counts(t("主导情绪", "Leading emotion"), &emotions(report, language)),
         ]
         .into_iter()
         .chain(breaches)
         .collect(),
         note: None,
     }
+}
+
+/// The emotions that led calls, by the names that people have for them.
+fn emotions(report: &Report, language: Language) -> BTreeMap<String, u64> {
+    report.emotions.iter().map(|(name, count)| (language.emotion(name), *count)).collect()
 }
 
 /// The figures of all calls, then those of tables.

@@ -25,6 +25,17 @@ fn facts_of_a_call() {
 }
 
 #[test]
+fn what_the_text_model_finds_that_a_caller_wants_is_counted_as_said() {
+    let mut board = Board::default();
+    for notice in one_of_each().iter().filter(|notice| !matches!(notice.what, What::Said { .. })) {
+        board.apply(notice, 1_000_000);
+    }
+    let record = board.call("call-1").expect("it ended a moment ago");
+    assert!(record.phrases.is_empty());
+    assert_eq!(CallFacts::from(record).said, ["complaint".to_owned()].into());
+}
+
+#[test]
 fn a_call_that_nobody_listened_to_has_no_anger() {
     let mut board = Board::default();
     for notice in one_of_each() {

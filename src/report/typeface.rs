@@ -4,7 +4,10 @@
 
 use std::sync::Arc;
 
-use ttf_parser::Face;
+use skrifa::charmap::Charmap;
+use skrifa::instance::{LocationRef, Size};
+use skrifa::metrics::GlyphMetrics;
+use skrifa::{FontRef, GlyphId, MetadataProvider};
 
 /// Signs of both languages that a typeface has to have.
 const HAN: &str = "通话情绪报告";
@@ -27,7 +30,7 @@ impl Typeface {
     /// Takes up one face of a font file; nothing when it has none of that number, or no letters.
     pub fn new(bytes: Arc<Vec<u8>>, index: u32) -> Option<Typeface> {
         let own = Self { bytes, index };
-        let usable = Face::parse(&own.bytes, index).is_ok_and(|face| has(&face, LATIN) && face.units_per_em() > 0);
+        let usable = Face::new(&own.bytes, index).is_some_and(|face| has(&face, LATIN));
         usable.then_some(own)
     }
 
@@ -45,25 +48,41 @@ impl Typeface {
     }
 
     pub(super) fn face(&self) -> Face<'_> {
-        Face::parse(&self.bytes, self.index).expect("it was read before")
+        Face::new(&self.bytes, self.index).expect("it was read before")
+    }
+}
+
+/// What a font says of its signs.
+pub(super) struct Face<'a> {
+    signs: Charmap<'a>,
+    metrics: GlyphMetrics<'a>,
+    units_per_em: f32,
+}
+
+impl<'a> Face<'a> {
+    /// Nothing when there is no such face, or it has no size.
+    fn new(bytes: &'a [u8], index: u32) -> Option<Self> {
+        let font = FontRef::from_index(bytes, index).ok()?;
+        let units_per_em = f32::from(font.metrics(Size::unscaled(), LocationRef::default()).units_per_em);
+        let metrics = font.glyph_metrics(Size::unscaled(), LocationRef::default());
+        (units_per_em > 0.0).then(|| Face { signs: font.charmap(), metrics, units_per_em })
     }
 }
 
 /// A sign as it is drawn: which one of the font, how far the next one is, in shares of the size, and where in the text it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sign {
-    pub(super) glyph: u16,
+    pub(super) glyph: u32,
     pub(super) advance: f32,
     pub(super) at: std::ops::Range<usize>,
 }
 
 /// The signs of a text. What the font does not have is drawn as its sign for that.
 pub(super) fn signs<'a>(face: &'a Face<'_>, text: &'a str) -> impl Iterator<Item = Sign> + 'a {
-    let units = f32::from(face.units_per_em());
     text.char_indices().map(move |(at, character)| {
-        let glyph = face.glyph_index(character).unwrap_or_default();
-        let advance = f32::from(face.glyph_hor_advance(glyph).unwrap_or_default()) / units;
-        Sign { glyph: glyph.0, advance, at: at..at + character.len_utf8() }
+        let glyph = face.signs.map(character).unwrap_or(GlyphId::NOTDEF);
+        let advance = face.metrics.advance_width(glyph).unwrap_or_default() / face.units_per_em;
+        Sign { glyph: glyph.to_u32(), advance, at: at..at + character.len_utf8() }
     })
 }
 
@@ -95,5 +114,5 @@ pub(super) fn lines(face: &Face<'_>, text: &str, size: f32, wide: f32) -> Vec<St
 }
 
 fn has(face: &Face<'_>, text: &str) -> bool {
-    text.chars().all(|character| face.glyph_index(character).is_some())
+    text.chars().all(|character| face.signs.map(character).is_some())
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use fontdb::{Database, FaceInfo, Source, Style};
+use skrifa::raw::CollectionRef;
 use tracing::warn;
 
 use crate::report::Typeface;
@@ -58,7 +59,7 @@ pub(crate) fn typeface(file: Option<&Path>) -> Result<Option<Typeface>, String> 
 /// The file may hold several: the first with Chinese characters, or else the first.
 fn of_file(file: &Path) -> Result<Typeface, String> {
     let bytes = Arc::new(read(file).map_err(|error| error.to_string())?);
-    let count = ttf_parser::fonts_in_collection(&bytes).unwrap_or(1).min(LOOKED_AT_MAX as u32);
+    let count = CollectionRef::new(&bytes).map_or(1, |fonts| fonts.len()).min(LOOKED_AT_MAX as u32);
     let mut first = None;
     for typeface in (0..count).filter_map(|index| Typeface::new(Arc::clone(&bytes), index)) {
         if typeface.has_han() {

@@ -15,7 +15,7 @@ use super::sending::send_due;
 use super::{in_turn, typeface};
 use crate::durable::write_whole;
 use crate::report::{Language, Period, Report, ReportFormat, Typeface};
-use crate::settings::{ReportSettings, Zone};
+use crate::settings::{ReportSettings, Settings, Zone};
 use crate::shell::crm::Outbox;
 use crate::store::{REPORTS_LEASE, Store};
 use crate::web::{Component, Moment, Readiness};
@@ -34,62 +34,70 @@ fn back(period: Period) -> i64 {
     }
 }
 
-/// Writes and sends what is due, again and again, and says whether that goes well.
-pub(crate) async fn run(
-    settings: ReportSettings,
+/// Which reports are written and sent, and where days begin.
+#[derive(Debug, Clone)]
+pub(crate) struct ReportTerms {
+    /// None where none are.
+    reports: Option<ReportSettings>,
     zone: Zone,
-    (store, outbox): (Store, Option<Outbox>),
+}
+
+impl ReportTerms {
+    /// Those of a configuration.
+    pub(crate) fn of(settings: &Settings) -> ReportTerms {
+        let zone = settings.policy.zone.clone().unwrap_or_else(Zone::utc);
+        ReportTerms { reports: settings.reports.clone(), zone }
+    }
+}
+
+/// Writes and sends what is due, again and again, and says whether that goes well. By other terms it is looked at once;
+/// what was begun is brought to its end before.
+pub(crate) async fn run(
+    mut terms: watch::Receiver<ReportTerms>,
+    (store, outbox): (Store, Outbox),
     readiness: Arc<Readiness>,
 ) {
-    readiness.want_reports();
-    let mut aside = outbox.as_ref().map(Outbox::has_reports_aside);
+    let mut aside = outbox.has_reports_aside();
     let mut every = tokio::time::interval(LOOK_EVERY);
     let mut failed = false;
     loop {
-        tokio::select! {
-            _ = every.tick() => {
-                let outcome = look(&settings, &zone, (&store, outbox.as_ref())).await;
-                if let Err(why) = &outcome
-                    && !failed
-                {
-                    warn!(why, "a report could not be written or sent: it is tried again every minute");
+        let ReportTerms { reports, zone } = terms.borrow_and_update().clone();
+        readiness.want_reports(reports.is_some());
+        let is_look = tokio::select! {
+            _ = every.tick() => true,
+            Ok(()) = aside.changed() => false,
+            changed = terms.changed() => match changed {
+                Ok(()) => {
+                    every.reset_immediately();
+                    false
                 }
-                failed = outcome.is_err();
+                // Nobody is left to say what is written.
+                Err(_) => return,
+            },
+        };
+        failed &= reports.is_some();
+        if let Some(settings) = reports.filter(|_| is_look) {
+            let outcome = look(&settings, &zone, (&store, &outbox)).await;
+            if let Err(why) = &outcome
+                && !failed
+            {
+                warn!(why, "a report could not be written or sent: it is tried again every minute");
             }
-            () = changed(&mut aside) => {}
+            failed = outcome.is_err();
         }
-        let is_stuck = aside.as_ref().is_some_and(|aside| *aside.borrow());
-        readiness.set(Component::Reports, !failed && !is_stuck);
+        readiness.set(Component::Reports, !failed && !*aside.borrow_and_update());
     }
 }
 
 /// Writes and sends what is due, where it is this node's turn.
-async fn look(
-    settings: &ReportSettings,
-    zone: &Zone,
-    (store, outbox): (&Store, Option<&Outbox>),
-) -> Result<(), String> {
+async fn look(settings: &ReportSettings, zone: &Zone, (store, outbox): (&Store, &Outbox)) -> Result<(), String> {
     if !store.has_lease(REPORTS_LEASE.to_owned(), LEASE).await? {
         return Ok(());
     }
     let today = zone.date_after(settings.after_midnight);
     let written = write_due(settings, zone, store, today).await;
-    let sent = match outbox {
-        Some(outbox) => send_due(settings, (zone, today), store, outbox).await,
-        None => Ok(()),
-    };
+    let sent = send_due(settings, (zone, today), store, outbox).await;
     written.and(sent)
-}
-
-/// Waits until a report is set aside, or none is any more.
-async fn changed(aside: &mut Option<watch::Receiver<bool>>) {
-    let is_over = match aside {
-        Some(aside) => aside.changed().await.is_err(),
-        None => true,
-    };
-    if is_over {
-        std::future::pending::<()>().await;
-    }
 }
 
 /// Writes the files that are missing of what was over when `today` began.

@@ -1,12 +1,12 @@
 //! The desk that call control works at: takes events one at a time, lets call control decide, hands its commands out.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use media::{Event, LegId};
 use tokio::sync::mpsc::Receiver;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
@@ -15,6 +15,7 @@ use super::load::{LoadMeter, Reading, processor_time};
 use super::reload::{Fresh, Neighbours};
 use super::start::show_policies;
 use super::systemd::Watchdog;
+use super::telling::Telling;
 use super::watching::Watching;
 use crate::control::{
     Command, Control, ControlSettings, Done, ForkEvent, HandshakeFailure, Input, Load, OldTerms, Order, SipEvent,
@@ -27,7 +28,6 @@ use crate::settings::{Checked, Policies, SipSettings, Zone};
 use crate::shell::browser::Browsers;
 use crate::shell::clock::Clock;
 use crate::shell::copy::Copies;
-use crate::shell::crm::Outbox;
 use crate::shell::dtls::worker::Handshakes;
 use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Baselines, Bench, Heard, Listening, Parties, Uttered, Words};
@@ -51,9 +51,9 @@ pub(super) struct Desk {
     pub(super) forks: ForkSide,
     pub(super) browsers: Browsers,
     pub(super) media: MediaHandle,
-    /// Legs that the media loop did not take the order to close: it is given again at the next look, for until then
-    /// their ports are taken.
-    pub(super) unclosed: Vec<LegId>,
+    /// Orders that the media loop had no room for and that must not be missed, in their order: they are given again at
+    /// the next look. A leg has a port until it is closed; a number that is typed is copied until it is secret.
+    pub(super) owed: VecDeque<media::Command>,
     pub(super) handshakes: Handshakes,
     pub(super) listening: Option<Listening>,
     pub(super) bench: Arc<Bench>,
@@ -73,10 +73,8 @@ pub(super) struct Desk {
     pub(super) store: Option<Store>,
     /// Who keeps audio, where there is a store.
     pub(super) reels: Option<Reels>,
-    pub(super) outbox: Option<Outbox>,
+    pub(super) telling: Telling,
     pub(super) knowing: Knowing,
-    /// Who notes minutes, and writes reports by the clock.
-    pub(super) reporting: Vec<JoinHandle<()>>,
     pub(super) metrics: Metrics,
     pub(super) readiness: Arc<Readiness>,
     pub(super) web: Option<WebHandle>,
@@ -195,7 +193,7 @@ impl Desk {
 
     /// Lets calls that begin from now on go by another configuration.
     fn take_up(&mut self, fresh: Fresh) {
-        let Fresh { checked, neighbours, keeps_policies, live, taken } = fresh;
+        let Fresh { checked, neighbours, outside, keeps_policies, live, taken } = fresh;
         let Checked { settings, policies, judges, recognizer, knowledge, spoken, good: _ } = *checked;
         let Policies { policies, prompts, ringback, sayings: _, intents: _, texts } = policies;
         show_policies(&policies, &self.metrics, &self.readiness);
@@ -214,7 +212,8 @@ impl Desk {
         if self.reels.is_some() && settings.routes.keep_audio() {
             self.readiness.want_reels();
         }
-        self.knowing.exchange(&settings, knowledge);
+        self.knowing.exchange(&settings, knowledge, outside.sources);
+        self.telling.exchange(&settings, outside.receivers);
         let reload = if keeps_policies { Control::reload_around } else { Control::reload };
         let terms = reload(&mut self.control, ControlSettings::from(&settings), policies, sounds);
         self.knowing.show_in_force(settings.clone(), &self.control);
@@ -294,8 +293,9 @@ impl Desk {
                     return Some(Work::Time);
                 }
                 event => {
-                    if let Event::Closed { stats, .. } = &event {
+                    if let Event::Closed { leg, stats } = &event {
                         self.metrics.count_media(stats.into());
+                        self.forget_leg(*leg);
                     }
                     Input::Media(event)
                 }
@@ -364,18 +364,13 @@ impl Desk {
         {
             self.parties.seat(leg, call, self.control.language_of(leg), self.control.tells_functionals(call));
         }
-        self.parties.observe(&command);
-        let closed = if let media::Command::Close { leg } = command { Some(leg) } else { None };
-        if let Some(leg) = closed {
-            // An order that is not taken is not missed: the handshake has ended, or ends of itself.
-            let _ = self.handshakes.end(leg);
+        match command {
+            media::Command::Close { leg } => self.forget_leg(leg),
+            _ => self.parties.observe(&command),
         }
         let media::Command::Open { leg, port, address } = command else {
             // A running call keeps the audio it has.
-            if let Err(refused) = self.media.send(command) {
-                warn!(%refused, "the media loop did not take an order");
-                self.unclosed.extend(closed.filter(|_| refused == Refused::Full));
-            }
+            self.owed.extend(self.give(command));
             return None;
         };
         // Legs of one call live on one media thread.
@@ -385,12 +380,33 @@ impl Desk {
         Some(Input::Media(Event::OpenFailed { leg, reason: refused.to_string() }))
     }
 
+    /// Gives an order to the media loop; returns one that has to be given again, also where one before it waits for that.
+    fn give(&self, command: media::Command) -> Option<media::Command> {
+        let must = matches!(command, media::Command::Close { .. } | media::Command::Secure { .. });
+        let again = must.then(|| command.clone());
+        if must && !self.owed.is_empty() {
+            return again;
+        }
+        let refused = self.media.send(command).err()?;
+        warn!(%refused, "the media loop did not take an order");
+        again.filter(|_| refused == Refused::Full)
+    }
+
+    /// Lets go of what stands beside a leg's media, which nobody may have asked to be closed: its thread may have broken
+    /// down.
+    fn forget_leg(&self, leg: LegId) {
+        self.parties.observe(&media::Command::Close { leg });
+        // An order that is not taken is not missed: the handshake has ended, or ends of itself.
+        let _ = self.handshakes.end(leg);
+    }
+
     /// Reads what nobody tells; what that says of the load.
     fn look(&mut self) -> Input {
         let now = self.clock.now();
         self.watchdog.feed(now);
-        let media = &self.media;
-        self.unclosed.retain(|leg| media.send(media::Command::Close { leg: *leg }) == Err(Refused::Full));
+        for owed in mem::take(&mut self.owed) {
+            self.owed.extend(self.give(owed));
+        }
         if let Some(local) = self.zone.as_ref().and_then(|zone| zone.local(SystemTime::now())) {
             self.control.set_clock(now, local);
         }
@@ -439,6 +455,7 @@ impl Desk {
             self.metrics.record_tick_lateness(Duration::from_micros(late_us));
         }
         self.figures = media;
+        self.metrics.set_media_restarts(media.restarts);
         self.readiness.set(Component::Media, media.threads_alive > 0);
         self.readiness.set_draining(!self.control.is_taking_calls());
         // What cannot be heard at all is no reason to refuse calls.

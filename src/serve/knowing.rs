@@ -15,12 +15,11 @@ use crate::notice::{Notice, What};
 use crate::settings::{Settings, load_knowledge};
 use crate::shell::advise::{Advisor, SharedShelf};
 use crate::shell::escalate::Escalating;
-use crate::shell::nats::Link;
+use crate::shell::nats::{Carrier, Link};
 use crate::shell::recordings::{InForce, Recordings};
-use crate::shell::sources::Pulling;
+use crate::shell::sources::{FreshSources, Pulling};
 use crate::shell::told::Told;
 use crate::sources::Customers;
-use crate::store::Store;
 use crate::web::{Bus, Moment};
 
 /// Who knows, and who finds it out.
@@ -34,12 +33,12 @@ pub(super) struct Knowing {
     telling: JoinHandle<()>,
     /// What carries events to other nodes, and theirs here.
     link: Option<Link>,
-    /// Ends with the desk.
-    _pulling: Option<Pulling>,
+    /// Who pulls business data, where there is a store; ends with the desk.
+    pulling: Option<Pulling>,
 }
 
 /// What the API shows of it.
-pub(super) type Known = (SharedShelf, Customers, Recordings, Escalating);
+pub(super) type Known = (SharedShelf, Customers, Recordings, Escalating, Option<Carrier>);
 
 impl Knowing {
     /// Reads what is known, has answers suggested from it, and begins to pull business data.
@@ -52,7 +51,10 @@ impl Knowing {
         (store, outbox): Keeping,
     ) -> Result<(Knowing, Known), Failure> {
         let customers = Customers::default();
-        let _pulling = start_pulling(settings, &customers, store.as_ref(), metrics)?;
+        let sources = FreshSources::read(&settings.sources)
+            .map_err(|(key, why)| Failure::of(format!("starting to pull business data: {key}"), why))?;
+        // People are known by the store's pseudonyms.
+        let pulling = store.as_ref().map(|store| Pulling::start(sources, &customers, store, metrics));
         let knowledge = load_knowledge(settings).map_err(|faults| faulty(&faults))?;
         metrics.set_knowledge(knowledge.entries().len());
         let shelf = SharedShelf::new(ArcSwap::from_pointee(Shelf::of(settings, knowledge)));
@@ -70,12 +72,16 @@ impl Knowing {
             None => None,
         };
         let link = link.transpose().map_err(|why| Failure::of("starting the bus", why))?;
-        let known = (shelf, customers.clone(), recordings.clone(), escalating.clone());
-        Ok((Knowing { advisor, customers, recordings, escalating, told, telling, link, _pulling }, known))
+        let carrier = link.as_ref().map(Link::carrier);
+        let known = (shelf, customers.clone(), recordings.clone(), escalating.clone(), carrier);
+        Ok((Knowing { advisor, customers, recordings, escalating, told, telling, link, pulling }, known))
     }
 
-    /// Puts other knowledge, and other steps of alerts, in the place of what there is.
-    pub(super) fn exchange(&self, settings: &Settings, knowledge: Knowledge) {
+    /// Puts other knowledge, other sources, and other steps of alerts, in the place of what there is.
+    pub(super) fn exchange(&mut self, settings: &Settings, knowledge: Knowledge, sources: FreshSources) {
+        if let Some(pulling) = &mut self.pulling {
+            pulling.exchange(sources);
+        }
         self.advisor.exchange(Shelf::of(settings, knowledge));
         self.escalating.exchange(settings.alerts.escalation.clone());
     }
@@ -124,16 +130,4 @@ impl Knowing {
         let (call, by) = (notice.call.clone(), Some("sources".to_owned()));
         (!facts.is_empty()).then_some(Input::Order(Order::TellFacts { call, facts, by }))
     }
-}
-
-/// Has business data pulled, where there are sources; people are known by the store's pseudonyms.
-fn start_pulling(
-    settings: &Settings,
-    customers: &Customers,
-    store: Option<&Store>,
-    metrics: &Metrics,
-) -> Result<Option<Pulling>, Failure> {
-    let Some(store) = store.filter(|_| !settings.sources.is_empty()) else { return Ok(None) };
-    let pulling = Pulling::start(&settings.sources, customers, store, metrics);
-    pulling.map(Some).map_err(|why| Failure::of("starting to pull business data", why))
 }

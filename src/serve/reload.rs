@@ -12,15 +12,18 @@ use tracing::{error, info, warn};
 use super::start::live_options;
 use crate::metrics::Metrics;
 use crate::settings::{Checked, Fault, Settings, check_settings_as, read_text};
+use crate::shell::crm::Receivers;
 use crate::shell::fork::{ForkError, Senders};
 use crate::shell::pbx::FreshPbxes;
 use crate::shell::sip::{FreshTrunks, SipError};
+use crate::shell::sources::FreshSources;
 use crate::web::{KeptPolicies, LiveOptions, ReloadAsked, Reloaded};
 
 /// A configuration for the desk to take up.
 pub(super) struct Fresh {
     pub(super) checked: Box<Checked>,
     pub(super) neighbours: Neighbours,
+    pub(super) outside: Outside,
     /// Whether the policies are the very same as before.
     pub(super) keeps_policies: bool,
     /// How the API is offered from now on, where it is.
@@ -47,6 +50,19 @@ impl Neighbours {
             pbxes: FreshPbxes::read(&settings.pbxes).map_err(in_pbxes)?,
             senders: Senders::read(&settings.forks).map_err(in_forks)?,
         })
+    }
+}
+
+/// Who is told outside of calls, and where business data comes from, the same way.
+pub(super) struct Outside {
+    pub(super) receivers: Receivers,
+    pub(super) sources: FreshSources,
+}
+
+impl Outside {
+    /// Those of the settings; what is missing, and where it is expected, when something is.
+    fn read(settings: &Settings) -> Result<Outside, (String, String)> {
+        Ok(Outside { receivers: Receivers::read(settings)?, sources: FreshSources::read(&settings.sources)? })
     }
 }
 
@@ -119,12 +135,14 @@ impl Reloader {
         checked.settings = settings;
         let live = live_options(&checked.settings)
             .map_err(|why| fault("web.token_file or token_env", why, "a token of 16-512 characters"))?;
-        let neighbours = Neighbours::read(&checked.settings)
-            .map_err(|(key, why)| fault(&key, why, "a secret, or authorities, that the server can read"))?;
+        let unreadable =
+            |(key, why): (String, String)| fault(&key, why, "a secret, or authorities, that the server can read");
+        let neighbours = Neighbours::read(&checked.settings).map_err(unreadable)?;
+        let outside = Outside::read(&checked.settings).map_err(unreadable)?;
 
         let policies = checked.policies.policies.iter().map(routing::Policy::label).collect();
         let (taken, done) = oneshot::channel();
-        let fresh = Fresh { checked, neighbours, keeps_policies, live, taken };
+        let fresh = Fresh { checked, neighbours, outside, keeps_policies, live, taken };
         if self.desk.send(fresh).await.is_err() || done.await.is_err() {
             return Err(fault("the whole file", "a server that ends".to_owned(), "one that runs"));
         }

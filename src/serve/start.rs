@@ -7,7 +7,6 @@ use std::time::Duration;
 use media::sdp::Fingerprint;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -18,6 +17,7 @@ use super::knowing::{Knowing, Known};
 use super::load::LoadMeter;
 use super::reload::Reloader;
 use super::systemd::Watchdog;
+use super::telling::Telling;
 use super::unprotected::unprotected;
 use super::watching::Watching;
 use crate::cli::{Failure, ServeArgs};
@@ -28,13 +28,12 @@ use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::pbx;
 use crate::recognizer::RecognizerFiles;
-use crate::reporting::write_by_the_clock;
-use crate::settings::{Fault, Policies, Settings, TenantTokenSource, Zone, shared_token};
+use crate::settings::{Fault, Policies, Settings, TenantTokenSource, shared_token};
 use crate::shell::browser::Browsers;
 use crate::shell::capture::Captures;
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
-use crate::shell::crm::Outbox;
+use crate::shell::crm::{Outbox, Receivers};
 use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Baselines, Bench, Chaos, Heard, ListenOptions, Listening, Parties, Words};
 use crate::shell::media::{CaptureRing, CopyRing, MediaHandle, MediaOptions, TapRing};
@@ -54,16 +53,14 @@ use crate::web::{
 const EVENTS_MAX: usize = 4_096;
 /// Copied packets that may wait for the copying thread: more than a second of as many calls as are copied at a time.
 const COPIES_MAX: usize = 2_048;
-/// The same where audio is kept: a sixth of a second of a thousand calls, 12 MB.
-const KEPT_COPIES_MAX: usize = 16_384;
+/// The same where audio is kept: more than a second of five hundred calls, 48 MB once they were all in use.
+const KEPT_COPIES_MAX: usize = 65_536;
 /// Orders that may wait.
 const ORDERS_MAX: usize = 64;
 /// How long running calls have for their goodbyes.
 const GOODBYES: Duration = Duration::from_secs(2);
 /// How long threads that use models have to end.
 const MODELS_END_WITHIN: Duration = Duration::from_secs(3);
-/// How long what systems outside are to be told may take to be written down.
-const SETTLE_WITHIN: Duration = Duration::from_secs(5);
 
 /// The running server.
 pub(super) struct Server {
@@ -91,10 +88,10 @@ impl Server {
         let (sip, sip_inlet) = start_sip(&settings, &metrics, &readiness, watching.trace()).await?;
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
         let (reloader, reloads, fresh) = Reloader::new((&args.config, text), &settings, &metrics);
-        let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
-        let (knowing, known) = Knowing::start(&settings, (&bus, &metrics), (store.clone(), outbox.clone())).await?;
+        let (bus, telling) = start_telling(&settings, store.as_ref(), &metrics, &readiness).await?;
+        let kept = (store.clone(), telling.outbox().cloned());
+        let (knowing, known) = Knowing::start(&settings, (&bus, &metrics), kept.clone()).await?;
         let heard = ((copies.clone(), watching.captures()), reels.clone(), Arc::clone(&bench), known);
-        let kept = (store.clone(), outbox.clone());
         let parts = (forks.clone(), heard, Arc::clone(&readiness), (metrics.clone(), log), kept);
         let (web, order_inlet, browsers) = offer_api((&settings, texts), &bus, reloads, parts).await?;
         let desk = Desk {
@@ -107,7 +104,7 @@ impl Server {
             figures: media.figures(),
             load: LoadMeter::new(std::thread::available_parallelism().map_or(1, usize::from)),
             media,
-            unclosed: Vec::new(),
+            owed: VecDeque::new(),
             handshakes,
             listening,
             bench,
@@ -120,10 +117,9 @@ impl Server {
             tap,
             parties,
             baselines,
-            reporting: start_reporting(&settings, (store.as_ref(), outbox.as_ref()), &readiness),
             store,
             reels,
-            outbox,
+            telling,
             knowing,
             metrics,
             readiness,
@@ -188,11 +184,9 @@ impl Server {
         self.desk.media.stop();
         self.wait_for_models().await;
         let Departures { finished, handed_over, cut } = departures;
-        self.desk.reporting.iter().for_each(JoinHandle::abort);
+        self.desk.telling.stop();
         self.desk.knowing.settle().await;
-        if let Some(outbox) = &self.desk.outbox {
-            outbox.settle(SETTLE_WITHIN).await;
-        }
+        self.desk.telling.settle().await;
         if let Some(reels) = &self.desk.reels {
             reels.stop();
         }
@@ -309,45 +303,19 @@ fn start_store(
     Ok(Some(store))
 }
 
-/// Where everybody is told of calls; and systems outside, where there are any.
+/// Where everybody is told of calls, and who is told outside of them.
 async fn start_telling(
     settings: &Settings,
     store: Option<&Store>,
     metrics: &Metrics,
-) -> Result<(Arc<Bus>, Option<Outbox>), Failure> {
+    readiness: &Arc<Readiness>,
+) -> Result<(Arc<Bus>, Telling), Failure> {
     let bus = Arc::new(Bus::of_node(&settings.node.name));
     metrics.set_node(&settings.node.name);
-    let is_told = !settings.crms.is_empty() || settings.reports.as_ref().is_some_and(|reports| !reports.to.is_empty());
-    let Some(store) = store.filter(|_| is_told) else { return Ok((bus, None)) };
-    let outbox = Outbox::start(settings, store.clone(), Arc::clone(&bus), metrics.clone()).await;
-    let outbox = outbox.map_err(|why| Failure::of("starting to tell systems outside", why))?;
-    Ok((bus, Some(outbox)))
-}
-
-/// Has it noted, minute by minute, that the server is up, and whether it takes calls.
-async fn note_minutes(store: Store, readiness: Arc<Readiness>) {
-    // Twice a minute, so that none is missed.
-    let mut every = tokio::time::interval(Duration::from_secs(30));
-    loop {
-        every.tick().await;
-        // A store that is down is told of by itself; what is not noted counts as time in which nobody was there.
-        let _ = store.note_minute(readiness.is_ready()).await;
-    }
-}
-
-/// Has minutes noted where anything is kept, and reports written by the clock and sent, where they are to be.
-fn start_reporting(
-    settings: &Settings,
-    (store, outbox): (Option<&Store>, Option<&Outbox>),
-    readiness: &Arc<Readiness>,
-) -> Vec<JoinHandle<()>> {
-    let Some(store) = store else { return Vec::new() };
-    let noting = tokio::spawn(note_minutes(store.clone(), Arc::clone(readiness)));
-    let zone = settings.policy.zone.clone().unwrap_or_else(Zone::utc);
-    let keeping = (store.clone(), outbox.cloned());
-    let writing =
-        settings.reports.clone().map(|reports| write_by_the_clock(reports, zone, keeping, Arc::clone(readiness)));
-    std::iter::once(noting).chain(writing.map(tokio::spawn)).collect()
+    let receivers = Receivers::read(settings)
+        .map_err(|(key, why)| Failure::of(format!("starting to tell systems outside: [{key}]"), why))?;
+    let telling = Telling::start(settings, receivers, (store, &bus), (metrics, readiness)).await;
+    Ok((bus, telling))
 }
 
 /// What is kept, and what systems outside are still to be told of.
@@ -506,7 +474,7 @@ async fn offer_api(
     reloads: mpsc::Sender<ReloadAsked>,
     (
         forks,
-        ((copies, captures), reels, bench, (shelf, customers, recordings, escalating)),
+        ((copies, captures), reels, bench, (shelf, customers, recordings, escalating, carrier)),
         readiness,
         (metrics, log),
         (store, outbox),
@@ -537,6 +505,7 @@ async fn offer_api(
         store,
         reels,
         outbox,
+        carrier,
     };
     let web = web::serve(options, inside).await.map_err(|error| Failure::Failed(error.to_string()))?;
     info!(address = %web.addr, "API");

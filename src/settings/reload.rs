@@ -45,7 +45,7 @@ impl Settings {
             store,
             reports,
             report_font: _,
-            mail,
+            mail: _,
             capture,
             hep,
             speech,
@@ -69,14 +69,16 @@ impl Settings {
         kept.listening(&mut self.listening, listening);
         kept.recognition(&mut self.recognition, recognition.as_ref());
         kept.store(&mut self.store, store.as_ref());
-        kept.keep("reports", &mut self.reports, reports);
-        kept.keep("mail", &mut self.mail, mail);
         kept.keep("capture", &mut self.capture, capture);
         kept.keep("hep", &mut self.hep, hep);
         kept.forks(&mut self.forks, forks);
         kept.keep("webrtc", &mut self.webrtc, webrtc);
-        kept.keep("crm", &mut self.crms, crms);
-        kept.keep("sources", &mut self.sources, sources);
+        // What needs the store waits with it.
+        if store.is_none() {
+            kept.keep("reports", &mut self.reports, reports);
+            kept.keep("crm", &mut self.crms, crms);
+            kept.keep("sources", &mut self.sources, sources);
+        }
         let SpeechSettings { program, cache_bytes } = speech;
         kept.keep("speech.program", &mut self.speech.program, program);
         kept.keep("speech.cache_mb", &mut self.speech.cache_bytes, cache_bytes);
@@ -307,6 +309,21 @@ mod tests {
         assert_eq!(taken.targets["bot"].trunk.as_deref(), Some("carrier"));
         check(&[("[supervision]", "[forks]\naudiosocket = \"127.0.0.1:9092\"\n[supervision]")], &["forks.audiosocket"]);
         check(&[("[supervision]", "[webrtc]\n[supervision]")], &["webrtc"]);
+    }
+
+    #[test]
+    fn who_is_told_outside_and_what_is_pulled_is_taken_where_there_is_a_store() {
+        const OUTSIDE: &str = "[store]\n[reports]\n[reports.to.heads]\nmail = [\"heads@shop.example\"]\n\
+             [mail]\nserver = \"mail.shop.example\"\nfrom = \"calmline@shop.example\"\n\
+             [crm.tickets]\nurl = \"https://desk.example\"\nsecret_env = \"S\"\n\
+             [sources.customers]\nfile = \"a.csv\"\nperson = \"phone\"\nfacts = { level = \"customer.tier\" }\n[supervision]";
+        let started = STARTED.replacen("[supervision]", "[store]\n[supervision]", 1);
+        let taken = check_from(&started, &[("[store]\n[supervision]", OUTSIDE)], &[]);
+        assert_eq!(
+            (taken.crms.len(), taken.sources.len(), taken.reports.map(|reports| reports.to.len())),
+            (1, 1, Some(1))
+        );
+        check(&[("[supervision]", OUTSIDE)], &["store", "reports", "crm", "sources"]);
     }
 
     #[test]

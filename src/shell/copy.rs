@@ -22,6 +22,9 @@ use super::media::CopyRing;
 
 /// Frames that a reader may be behind: two and a half seconds.
 pub const FRAMES_BEHIND_MAX: usize = 128;
+/// Frames that whoever keeps audio may be behind: ten seconds, for a machine that is busy elsewhere lets that thread wait for
+/// some.
+const FRAMES_TO_KEEP_MAX: usize = 512;
 /// How long the thread sleeps between two rounds.
 const ROUND: Duration = Duration::from_millis(10);
 /// How long a thread rests after it broke, so that what breaks it again and again costs little.
@@ -50,9 +53,15 @@ pub struct Copies {
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Who gets the frames of each leg's call.
-    readers: Mutex<BTreeMap<LegId, broadcast::Sender<Arc<CopyFrame>>>>,
+    readers: Mutex<Readers>,
     stopping: AtomicBool,
+}
+
+/// Who gets the frames of each leg's call.
+#[derive(Debug, Default)]
+struct Readers {
+    live: BTreeMap<LegId, broadcast::Sender<Arc<CopyFrame>>>,
+    keeping: BTreeMap<LegId, broadcast::Sender<Arc<CopyFrame>>>,
 }
 
 impl Copies {
@@ -75,7 +84,13 @@ impl Copies {
     /// The frames of a leg's call from now on. They end when its copy ends; at once when there is none.
     pub fn subscribe(&self, leg: LegId) -> broadcast::Receiver<Arc<CopyFrame>> {
         let mut readers = self.shared.readers();
-        readers.entry(leg).or_insert_with(|| broadcast::Sender::new(FRAMES_BEHIND_MAX)).subscribe()
+        readers.live.entry(leg).or_insert_with(|| broadcast::Sender::new(FRAMES_BEHIND_MAX)).subscribe()
+    }
+
+    /// The same for whoever keeps them, and may be further behind.
+    pub fn subscribe_to_keep(&self, leg: LegId) -> broadcast::Receiver<Arc<CopyFrame>> {
+        let mut readers = self.shared.readers();
+        readers.keeping.entry(leg).or_insert_with(|| broadcast::Sender::new(FRAMES_TO_KEEP_MAX)).subscribe()
     }
 
     /// Ends the thread and every copy.
@@ -89,7 +104,7 @@ impl Shared {
         self.stopping.load(Ordering::Acquire)
     }
 
-    fn readers(&self) -> MutexGuard<'_, BTreeMap<LegId, broadcast::Sender<Arc<CopyFrame>>>> {
+    fn readers(&self) -> MutexGuard<'_, Readers> {
         // Every change is one insertion or removal, so a panic elsewhere leaves nothing half done.
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -107,7 +122,7 @@ fn run(options: &CopyOptions, shared: &Shared) {
     again_until_stopped(&shared.stopping, &on_break, || {
         Worker { options, shared, copies: BTreeMap::new(), parties_version: None }.work();
     });
-    shared.readers().clear();
+    *shared.readers() = Readers::default();
 }
 
 /// Works until that is to stop; when it breaks, afresh, after a rest.
@@ -156,17 +171,19 @@ impl Worker<'_> {
 
     /// Hands out the frames that are due, and ends what is copied no longer.
     fn give_out(&mut self, now: Duration) {
-        let mut readers = self.shared.readers();
+        let Readers { live, keeping } = &mut *self.shared.readers();
         // Whoever asks for a copy that has been ordered since we looked finds it in the next round.
         if self.parties_version == Some(self.options.parties.version()) {
-            readers.retain(|leg, _| self.copies.contains_key(leg));
+            live.retain(|leg, _| self.copies.contains_key(leg));
+            keeping.retain(|leg, _| self.copies.contains_key(leg));
         }
         for (leg, copy) in &mut self.copies {
-            let readers = readers.get(leg);
+            let readers = [live.get(leg), keeping.get(leg)];
             while let Some(frame) = copy.pop(now) {
-                if let Some(readers) = readers {
+                let frame = Arc::new(frame);
+                for readers in readers.into_iter().flatten() {
                     // An error only means that nobody reads.
-                    let _ = readers.send(Arc::new(frame));
+                    let _ = readers.send(Arc::clone(&frame));
                 }
             }
         }

@@ -6,6 +6,7 @@
 
 mod mail;
 mod post;
+mod receivers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,12 +21,11 @@ use utoipa::ToSchema;
 use crate::crm::{Answer, Fate, Parcel, REPORT_EVENT, State, after, facts_of};
 use crate::metrics::Metrics;
 use crate::notice::{AlertEscalated, Notice, What};
-use crate::settings::Settings;
 use crate::store::Store;
 use crate::web::{Bus, Moment, kind};
 pub use mail::MailTerms;
-use mail::Mailer;
-use post::{Receiver, Webhook};
+use post::Receiver;
+pub use receivers::Receivers;
 
 /// Events that may wait for the task.
 const EVENTS_MAX: usize = 1_024;
@@ -35,13 +35,15 @@ const PARCELS_MAX: usize = 10_000;
 const ASIDE_KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// How often those are looked for, and the longest sleep.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Why a parcel is set aside for as long as nobody of its receiver's name is in the configuration.
+const NOBODY: &str = "there is no receiver of that name any more";
 
 /// The running outbox, as the rest of the program sees it.
 #[derive(Debug, Clone)]
 pub struct Outbox {
     asks: mpsc::Sender<Ask>,
-    /// Types of events that some system is told of.
-    events: Arc<BTreeSet<String>>,
+    /// Who takes parcels; the task looks here before everything that it does.
+    receivers: watch::Sender<Arc<Receivers>>,
     /// Whether a report was set aside.
     reports_aside: watch::Receiver<bool>,
     metrics: Metrics,
@@ -82,34 +84,27 @@ enum Ask {
     List { aside: Option<bool>, after: Option<u64>, limit: usize, answer: oneshot::Sender<Vec<Listed>> },
     Do { deed: Deed, id: u64, answer: oneshot::Sender<bool> },
     Forget(Vec<String>),
+    TakeOver(Vec<Parcel>),
+    LetGo,
     Settle(oneshot::Sender<()>),
 }
 
 impl Outbox {
     /// Starts the task on the current tokio runtime, with the parcels that wait from before.
-    ///
-    /// # Errors
-    /// The system, and which secret, template or certificate is not to be had.
-    pub async fn start(settings: &Settings, store: Store, bus: Arc<Bus>, metrics: Metrics) -> Result<Outbox, String> {
-        let mut receivers = BTreeMap::new();
-        for (name, settings) in &settings.crms {
-            let webhook = Webhook::new(settings).map_err(|why| format!("[crm.{name}]: {why}"))?;
-            receivers.insert(name.clone(), Receiver::Webhook(Box::new(webhook)));
-        }
-        for (name, terms) in MailTerms::all(settings) {
-            let mailer = Mailer::new(terms).map_err(|why| format!("[mail]: {why}"))?;
-            receivers.insert(name, Receiver::Mailer(Box::new(mailer)));
-        }
-        let events = settings.crms.values().flat_map(|crm| crm.events.iter().cloned()).collect();
+    pub async fn start(receivers: Receivers, store: Store, bus: Arc<Bus>, metrics: Metrics) -> Outbox {
         let (asks, inlet) = mpsc::channel(EVENTS_MAX);
         let (outcomes, inlet_outcomes) = mpsc::channel(EVENTS_MAX);
         let (is_aside, reports_aside) = watch::channel(false);
+        let receivers = Arc::new(receivers);
+        let (others, in_force) = watch::channel(Arc::clone(&receivers));
         let mut clerk = Clerk {
             receivers,
+            in_force,
             store,
             bus,
             metrics: metrics.clone(),
             parcels: BTreeMap::new(),
+            unkept: BTreeSet::new(),
             // Above all that may wait from before, whether it can be read yet or not.
             next: Moment::now().0,
             is_loaded: false,
@@ -117,14 +112,27 @@ impl Outbox {
             outcomes,
             reports_aside: is_aside,
         };
-        clerk.load().await;
-        tokio::spawn(clerk.run(inlet, inlet_outcomes));
-        Ok(Outbox { asks, events: Arc::new(events), reports_aside, metrics })
+        // Where nobody is told, nobody waits for a store that is slow.
+        let load_at = match clerk.receivers.are_none() {
+            true => Instant::now(),
+            false => {
+                clerk.load().await;
+                Instant::now() + LOOK_EVERY
+            }
+        };
+        tokio::spawn(clerk.run(load_at, inlet, inlet_outcomes));
+        Outbox { asks, receivers: others, reports_aside, metrics }
+    }
+
+    /// Puts other receivers in the place of those that there are. What waits for one of the same name goes to the new one;
+    /// what waits for one that is gone is set aside for as long as it is.
+    pub fn exchange(&self, receivers: Receivers) {
+        self.receivers.send_replace(Arc::new(receivers));
     }
 
     /// Takes note of something that was told, when a system is to know of it; never waits.
     pub fn offer(&self, notice: &Notice, time: Moment) {
-        if asked_for(&notice.what).is_empty() && !self.events.contains(kind(&notice.what)) {
+        if asked_for(&notice.what).is_empty() && !self.receivers.borrow().are_told(kind(&notice.what)) {
             return;
         }
         if self.asks.try_send(Ask::Told(Box::new(notice.clone()), time)).is_err() {
@@ -176,6 +184,16 @@ impl Outbox {
         }
     }
 
+    /// Goes on with what waited at a node that is gone, and is kept as this one's by now.
+    pub async fn take_over(&self, parcels: Vec<Parcel>) {
+        let _ = self.asks.send(Ask::TakeOver(parcels)).await;
+    }
+
+    /// Lets go of what another node has taken over.
+    pub async fn let_go(&self) {
+        let _ = self.asks.send(Ask::LetGo).await;
+    }
+
     /// Forgets what was to be told of calls that are erased.
     pub async fn forget(&self, calls: Vec<String>) {
         // The task ends with the program only.
@@ -185,11 +203,16 @@ impl Outbox {
 
 /// Who owns the parcels.
 struct Clerk {
-    receivers: BTreeMap<String, Receiver>,
+    /// As they were when the last thing was done.
+    receivers: Arc<Receivers>,
+    /// As they are now.
+    in_force: watch::Receiver<Arc<Receivers>>,
     store: Store,
     bus: Arc<Bus>,
     metrics: Metrics,
     parcels: BTreeMap<u64, Parcel>,
+    /// Those that could not be written down as they are.
+    unkept: BTreeSet<u64>,
     next: u64,
     /// Whether what waits from before is known.
     is_loaded: bool,
@@ -203,10 +226,10 @@ struct Clerk {
 type Outcome = (String, u64, Answer);
 
 impl Clerk {
-    async fn run(mut self, mut asks: mpsc::Receiver<Ask>, mut outcomes: mpsc::Receiver<Outcome>) {
-        // A deadline of its own: whoever asks much puts it off otherwise.
-        let mut load_at = Instant::now() + LOOK_EVERY;
+    /// Works until nobody can ask any more. `load_at` is a deadline of its own: whoever asks much puts it off otherwise.
+    async fn run(mut self, mut load_at: Instant, mut asks: mpsc::Receiver<Ask>, mut outcomes: mpsc::Receiver<Outcome>) {
         loop {
+            self.look_who_is_there();
             if !self.is_loaded && Instant::now() >= load_at {
                 self.load().await;
                 load_at = Instant::now() + LOOK_EVERY;
@@ -217,15 +240,33 @@ impl Clerk {
             self.show();
             tokio::select! {
                 ask = asks.recv() => match ask {
-                    Some(ask) => self.handle(ask).await,
+                    Some(ask) => {
+                        self.look_who_is_there();
+                        self.handle(ask).await;
+                    }
                     None => return,
                 },
                 Some((crm, id, answer)) = outcomes.recv() => {
                     self.busy.remove(&crm);
                     self.answered(id, answer).await;
                 }
+                // The other end ends with that of the asks.
+                Ok(()) = self.in_force.changed() => {}
                 () = sleep_until(wake) => {}
             }
+        }
+    }
+
+    /// Goes by the receivers that are in force now.
+    fn look_who_is_there(&mut self) {
+        let in_force = self.in_force.borrow_and_update();
+        if Arc::ptr_eq(&in_force, &self.receivers) {
+            return;
+        }
+        self.receivers = Arc::clone(&in_force);
+        drop(in_force);
+        for parcel in self.parcels.values_mut() {
+            sort(parcel, &self.receivers);
         }
     }
 
@@ -244,13 +285,14 @@ impl Clerk {
         if !waiting.is_empty() {
             info!(parcels = waiting.len(), "deliveries wait from before");
         }
-        for parcel in waiting {
-            let (state, error) = match self.receivers.contains_key(&parcel.crm) {
-                true => (parcel.state, parcel.error),
-                false => (State::SetAside, Some("there is no receiver of that name any more".to_owned())),
-            };
+        self.take(waiting);
+    }
+
+    fn take(&mut self, waiting: Vec<Parcel>) {
+        for mut parcel in waiting {
+            sort(&mut parcel, &self.receivers);
             self.next = self.next.max(parcel.id + 1);
-            self.parcels.entry(parcel.id).or_insert(Parcel { state, error, ..parcel });
+            self.parcels.entry(parcel.id).or_insert(parcel);
         }
     }
 
@@ -282,12 +324,15 @@ impl Clerk {
                 let is_there = found.is_some();
                 if let Some(parcel) = found {
                     (parcel.attempts, parcel.state) = (0, State::Waiting(Moment::now().0));
+                    sort(parcel, &self.receivers);
                     self.keep(&[id]).await;
                 }
                 let _ = answer.send(is_there);
             }
             // It comes after all that was offered before.
             Ask::Settle(answer) => drop(answer.send(())),
+            Ask::TakeOver(parcels) => self.take(parcels),
+            Ask::LetGo => self.let_go().await,
             Ask::Forget(calls) => {
                 let about = |parcel: &&Parcel| calls.contains(&parcel.call);
                 let gone: Vec<u64> = self.parcels.values().filter(about).map(|parcel| parcel.id).collect();
@@ -322,7 +367,7 @@ impl Clerk {
                 continue;
             }
             let id = self.next;
-            let Some(body) = self.receivers[&name].body(&facts) else { continue };
+            let Some(body) = self.receivers.get(&name).and_then(|receiver| receiver.body(&facts)) else { continue };
             let parcel = Parcel {
                 id,
                 crm: name,
@@ -355,7 +400,7 @@ impl Clerk {
         if !self.is_loaded {
             return Err("deliveries of before are not taken up yet".to_owned());
         }
-        if !self.receivers.contains_key(&parcel.crm) {
+        if !self.receivers.has(&parcel.crm) {
             return Err(format!("there is no receiver {}", parcel.crm));
         }
         if !self.has_room(&parcel.crm).await {
@@ -409,7 +454,12 @@ impl Clerk {
     async fn answered(&mut self, id: u64, answer: Answer) {
         // It may have been dropped meanwhile.
         let Some(parcel) = self.parcels.get_mut(&id) else { return };
-        let Some((retry, attempts)) = self.receivers.get(&parcel.crm).map(Receiver::patience) else { return };
+        let (retry, attempts) = match self.receivers.get(&parcel.crm).map(Receiver::patience) {
+            Some(patience) => patience,
+            // Whoever has taken it has it, gone or not; else it is set aside already.
+            None if answer == Answer::Taken => (Duration::ZERO, 0),
+            None => return,
+        };
         parcel.attempts += 1;
         let fate = after(&answer, parcel.attempts, retry, attempts, post::chance());
         let outcome = match &fate {
@@ -438,20 +488,39 @@ impl Clerk {
         self.remove(&old).await;
     }
 
-    async fn keep(&self, ids: &[u64]) {
+    async fn keep(&mut self, ids: &[u64]) {
         let parcels: Vec<Parcel> = ids.iter().filter_map(|id| self.parcels.get(id).cloned()).collect();
-        if !parcels.is_empty()
-            && let Err(why) = self.store.keep_parcels(parcels).await
-        {
-            warn!(why, "a delivery is in memory only: it is lost when the program ends");
+        if parcels.is_empty() {
+            return;
         }
+        match self.store.keep_parcels(parcels).await {
+            Ok(()) => self.unkept.retain(|id| !ids.contains(id)),
+            Err(why) => {
+                self.unkept.extend(ids);
+                warn!(why, "a delivery is in memory only: it is lost when the program ends");
+            }
+        }
+    }
+
+    /// Forgets what was written down and is not this node's any more: another one has taken it over.
+    async fn let_go(&mut self) {
+        let kept = match self.store.parcels().await {
+            Ok(kept) => kept.into_iter().map(|parcel| parcel.id).collect::<BTreeSet<u64>>(),
+            Err(why) => return warn!(why, "whether other nodes have taken over deliveries is not known"),
+        };
+        self.parcels.retain(|id, _| kept.contains(id) || self.unkept.contains(id));
+        let unkept: Vec<u64> = self.unkept.iter().copied().collect();
+        self.keep(&unkept).await;
     }
 
     async fn remove(&mut self, ids: &[u64]) {
         if ids.is_empty() {
             return;
         }
-        ids.iter().for_each(|id| drop(self.parcels.remove(id)));
+        ids.iter().for_each(|id| {
+            self.parcels.remove(id);
+            self.unkept.remove(id);
+        });
         if let Err(why) = self.store.drop_parcels(ids.to_vec()).await {
             warn!(why, "a delivery that is done with is kept: it is made again when the program has ended");
         }
@@ -462,6 +531,20 @@ impl Clerk {
         self.metrics.set_deliveries(self.parcels.len() - aside().count(), aside().count());
         let is_aside = aside().any(|parcel| parcel.event == REPORT_EVENT);
         self.reports_aside.send_if_modified(|before| std::mem::replace(before, is_aside) != is_aside);
+    }
+}
+
+/// Sets a parcel aside that nobody takes any more, and takes it up again once somebody does: in memory alone, so that the
+/// next start sees for itself.
+fn sort(parcel: &mut Parcel, receivers: &Receivers) {
+    match receivers.has(&parcel.crm) {
+        true if parcel.error.as_deref() == Some(NOBODY) => {
+            (parcel.state, parcel.error) = (State::Waiting(0), None);
+        }
+        false if parcel.state != State::SetAside => {
+            (parcel.state, parcel.error) = (State::SetAside, Some(NOBODY.to_owned()));
+        }
+        _ => {}
     }
 }
 

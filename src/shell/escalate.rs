@@ -13,10 +13,11 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+use super::crm::Outbox;
 use super::told::Told;
 use crate::escalation::{Escalation, EscalationStep, WaitingAlert};
 use crate::notice::{Notice, What};
-use crate::store::Store;
+use crate::store::{Store, TakenOver};
 use crate::web::{Alert, CallRecord, Moment, Place};
 
 /// How often it is looked for what a clock that was set has made due, and for a store that was down.
@@ -122,7 +123,7 @@ async fn run(shared: Arc<Shared>, told: Told) {
             is_loaded = load(&shared, &told).await;
         }
         if is_loaded {
-            turn.look(&shared, told.store.as_ref()).await;
+            turn.look(&shared, &told).await;
         }
         let now = Moment::now();
         let due = if turn.is_ours(told.store.as_ref()) { shared.state().due(now) } else { Vec::new() };
@@ -154,17 +155,17 @@ impl Turn {
         !store.is_some_and(Store::has_site) || self.until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Keeps this node's alerts its own, lets go of those that others have taken over, and takes over those of nodes that are
-    /// gone. While the database does not answer, each node tells its own: a step that two tell is better than one that nobody does.
-    async fn look(&mut self, shared: &Shared, store: Option<&Store>) {
-        let Some(store) = store.filter(|store| store.has_site()) else { return };
+    /// Keeps this node's alerts and deliveries its own, lets go of those that others have taken over, and takes over those of
+    /// nodes that are gone. While the database does not answer, each node tells its own: a step that two tell is better than one that nobody does.
+    async fn look(&mut self, shared: &Shared, told: &Told) {
+        let Some(store) = told.store.as_ref().filter(|store| store.has_site()) else { return };
         let now = Instant::now();
         if self.looked.is_some_and(|looked| now < looked + LOOK_EVERY / 2) {
             return;
         }
         self.looked = Some(now);
         let was_ours = self.is_sure && self.is_ours(Some(store));
-        if let Err(why) = self.renew(shared, store, (now, was_ours)).await {
+        if let Err(why) = self.renew(shared, (store, told.outbox.as_ref()), (now, was_ours)).await {
             (self.until, self.is_sure) = (Some(now + LEASE), false);
             warn!(
                 why,
@@ -173,7 +174,12 @@ impl Turn {
         }
     }
 
-    async fn renew(&mut self, shared: &Shared, store: &Store, (now, was_ours): (Instant, bool)) -> Result<(), String> {
+    async fn renew(
+        &mut self,
+        shared: &Shared,
+        (store, outbox): (&Store, Option<&Outbox>),
+        (now, was_ours): (Instant, bool),
+    ) -> Result<(), String> {
         if !store.has_alerts_lease(LEASE).await? {
             // Somebody is taking them over right now.
             self.until = None;
@@ -182,12 +188,21 @@ impl Turn {
         if !was_ours {
             let kept = store.alerts().await?;
             shared.state().let_go(&kept);
+            if let Some(outbox) = outbox {
+                outbox.let_go().await;
+            }
         }
         (self.until, self.is_sure) = (Some(now + LEASE), true);
-        for (node, alerts) in store.take_over_alerts().await? {
-            info!(node, alerts = alerts.len(), "a node is gone: its alerts are taken over");
-            store.audit("alerts_taken_over", json!({ "node": node, "alerts": alerts.len() }));
+        for TakenOver { node, alerts, parcels } in store.take_over().await? {
+            let (waiting, deliveries) = (alerts.len(), parcels.len());
+            info!(node, alerts = waiting, deliveries, "a node is gone: what waits there is taken over");
+            store.audit("alerts_taken_over", json!({ "node": node, "alerts": waiting, "deliveries": deliveries }));
             shared.state().take_over(alerts);
+            match outbox {
+                Some(outbox) => outbox.take_over(parcels).await,
+                None if deliveries > 0 => warn!(node, deliveries, "no system outside is told by this node: they wait"),
+                None => {}
+            }
         }
         Ok(())
     }

@@ -4,6 +4,8 @@
 //! events and copied packets come back through bounded queues, and each says what happens when it is full.
 
 mod counters;
+mod guard;
+mod homes;
 mod inbox;
 mod outbox;
 mod priority;
@@ -13,10 +15,9 @@ mod tap;
 mod tests;
 mod thread;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -25,12 +26,13 @@ use tokio::sync::mpsc;
 
 use self::counters::ThreadCounters;
 pub use self::counters::{MediaFigures, TICK_LATE_US};
+use self::guard::Guard;
+use self::homes::Homes;
 use self::inbox::Inbox;
 pub use self::inbox::Refused;
 pub use self::priority::MediaPriority;
 pub use self::sockets::{MediaIo, RECEIVE_BUFFER_BYTES};
 pub use self::tap::{CaptureRing, CopyRing, TapRing};
-use self::thread::MediaThread;
 use super::clock::Clock;
 
 /// What the media threads need to know.
@@ -71,8 +73,7 @@ pub struct MediaHandle {
 #[derive(Debug)]
 struct Shared {
     threads: Vec<Worker>,
-    /// On which thread a leg lives. Only senders look here, never a media thread.
-    homes: Mutex<BTreeMap<LegId, usize>>,
+    homes: Arc<Homes>,
     tap: Arc<TapRing>,
 }
 
@@ -89,15 +90,16 @@ impl MediaHandle {
     /// # Errors
     /// When the system gives no thread, nothing to wait with or no randomness.
     pub fn start(options: MediaOptions) -> io::Result<Self> {
-        let mut threads = Vec::new();
+        let (mut threads, homes) = (Vec::new(), Arc::new(Homes::default()));
+        let options = Arc::new(options);
         for number in 0..options.threads.max(1) {
             let inbox = Arc::new(Inbox::new()?);
             let counters = Arc::new(ThreadCounters::default());
-            let thread = MediaThread::new(&options, number, Arc::clone(&inbox), Arc::clone(&counters))?;
-            let join = std::thread::Builder::new().name(format!("media-{number}")).spawn(move || thread.run())?;
-            threads.push(Worker { inbox, counters, join: Mutex::new(Some(join)) });
+            let guard = Guard::new(Arc::clone(&options), number, Arc::clone(&inbox), Arc::clone(&counters), &homes);
+            let join = Mutex::new(Some(guard.start()?));
+            threads.push(Worker { inbox, counters, join });
         }
-        let shared = Shared { threads, homes: Mutex::default(), tap: options.tap };
+        let shared = Shared { threads, homes, tap: Arc::clone(&options.tap) };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -107,9 +109,7 @@ impl MediaHandle {
     /// When the thread's queue has no room for new legs.
     pub fn open(&self, call_group: u64, leg: LegId, port: u16, address: Option<IpAddr>) -> Result<(), Refused> {
         let thread = (call_group % self.shared.threads.len() as u64) as usize;
-        self.post(thread, Command::Open { leg, port, address })?;
-        homes(&self.shared).insert(leg, thread);
-        Ok(())
+        self.shared.homes.settle(leg, thread, || self.post(thread, Command::Open { leg, port, address }))
     }
 
     /// Gives an order; `Open` without a group opens on the first thread.
@@ -120,8 +120,8 @@ impl MediaHandle {
         let leg = match &command {
             Command::Open { leg, port, address } => return self.open(0, *leg, *port, *address),
             Command::Bridge { a, b } | Command::Supervise { supervisor: a, leg: b, .. } => {
-                let homes = homes(&self.shared);
-                if homes.get(a).zip(homes.get(b)).is_some_and(|(a, b)| a != b) {
+                let homes = &self.shared.homes;
+                if homes.of(*a).zip(homes.of(*b)).is_some_and(|(a, b)| a != b) {
                     return Err(Refused::Apart);
                 }
                 *a
@@ -140,11 +140,11 @@ impl MediaHandle {
             | Command::Close { leg } => *leg,
         };
         // An unknown leg is the engine's to answer; any thread's engine will do.
-        let thread = homes(&self.shared).get(&leg).copied().unwrap_or(0);
+        let thread = self.shared.homes.of(leg).unwrap_or(0);
         let closes = matches!(command, Command::Close { .. });
         self.post(thread, command)?;
         if closes {
-            homes(&self.shared).remove(&leg);
+            self.shared.homes.leave(leg);
         }
         Ok(())
     }
@@ -161,6 +161,12 @@ impl MediaHandle {
     /// Ends all threads after the orders given so far, and waits for them; their sockets close.
     pub fn stop(&self) {
         self.shared.stop();
+    }
+
+    /// Lets a thread break down.
+    #[cfg(test)]
+    fn break_down(&self, thread: usize) {
+        self.shared.threads[thread].inbox.break_down();
     }
 
     fn post(&self, thread: usize, order: Command) -> Result<(), Refused> {
@@ -187,8 +193,4 @@ impl Drop for Shared {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-fn homes(shared: &Shared) -> MutexGuard<'_, BTreeMap<LegId, usize>> {
-    shared.homes.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -3,6 +3,8 @@
 //! No call waits for it: events wait in the queue of whoever watches, which loses the oldest; what happens while there is no
 //! connection is dropped, and counted. Other nodes notice that something is missing, and ask for all that is up.
 
+mod carry;
+mod survey;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -23,6 +25,8 @@ use crate::metrics::Metrics;
 use crate::peers::{Done, HERE_EVERY, Here, Message, Peers, Restored, Step};
 use crate::settings::{BusSettings, NodeSettings};
 use crate::web::{Bus, Delivery, Event, Moment, Subscription};
+pub use carry::{ANSWER_WITHIN, Carried, Carrier, Changes, Following, NoAnswer};
+pub use survey::{Heard, Survey};
 
 /// Events that the stream has not confirmed yet.
 const UNCONFIRMED_MAX: usize = 256;
@@ -48,6 +52,7 @@ const STREAM_AGAIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Link {
     task: Option<JoinHandle<()>>,
+    carrier: Carrier,
     closing: CancellationToken,
 }
 
@@ -70,6 +75,7 @@ impl Link {
         let client = options.connect(&settings.url).await.map_err(|error| format!("bus.url: {error}"))?;
         let mut context = jetstream::new(client.clone());
         context.set_timeout(CONFIRM_WITHIN);
+        let carrier = Carrier::new(client.clone(), &node.name);
         let courier = Courier {
             // From now on: nothing that happens before there is a connection waits for it.
             watch: bus.subscribe(None),
@@ -86,7 +92,17 @@ impl Link {
             metrics,
         };
         let task = tokio::spawn(courier.run(closing.clone()));
-        Ok(Link { task: Some(task), closing })
+        Ok(Link { task: Some(task), carrier, closing })
+    }
+
+    /// Whether there is a connection.
+    pub fn is_up(&self) -> bool {
+        self.carrier.is_up()
+    }
+
+    /// What carries requests from node to node.
+    pub fn carrier(&self) -> Carrier {
+        self.carrier.clone()
     }
 
     /// Ends it once what was told last is on its way, or after `CLOSE_WITHIN`.
@@ -107,7 +123,8 @@ impl Drop for Link {
     }
 }
 
-async fn options(settings: &BusSettings, node: &NodeSettings, metrics: &Metrics) -> Result<ConnectOptions, String> {
+/// Who this is, and whom it believes.
+async fn identity(settings: &BusSettings) -> Result<ConnectOptions, String> {
     let mut options = ConnectOptions::new();
     if let Some(path) = &settings.credentials {
         let failed = |error: std::io::Error| format!("bus.credentials: {}: {error}", path.display());
@@ -117,7 +134,12 @@ async fn options(settings: &BusSettings, node: &NodeSettings, metrics: &Metrics)
         let by = client_by(settings.authorities.as_deref()).map_err(|error| format!("bus.authorities: {error}"))?;
         options = options.require_tls(true).tls_client_config(by);
     }
+    Ok(options)
+}
+
+async fn options(settings: &BusSettings, node: &NodeSettings, metrics: &Metrics) -> Result<ConnectOptions, String> {
     let metrics = metrics.clone();
+    let options = identity(settings).await?.name(format!("calmline {}", node.name));
     let told = move |change: Change| {
         let metrics = metrics.clone();
         async move {
@@ -141,7 +163,6 @@ async fn options(settings: &BusSettings, node: &NodeSettings, metrics: &Metrics)
     };
     // What is told here comes back from nobody but others.
     Ok(options
-        .name(format!("calmline {}", node.name))
         .no_echo()
         .retry_on_initial_connect()
         .subscription_capacity(INCOMING_MAX)
@@ -238,7 +259,13 @@ impl Courier {
             return;
         }
         self.make_stream().await;
-        let here = Here { run: self.run.clone(), number: self.number, address: self.node.address.clone() };
+        let here = Here {
+            run: self.run.clone(),
+            number: self.number,
+            address: self.node.address.clone(),
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            time: Some(Moment::now()),
+        };
         self.send(wire::here(&self.node.name), &here).await;
     }
 
@@ -368,4 +395,4 @@ async fn confirm(confirming: PublishAckFuture) -> Result<(), String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

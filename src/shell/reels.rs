@@ -19,8 +19,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use media::LegId;
+use media::copy::CopyFrame;
 use nlu::recognition::Transcript;
 use routing::CallKey;
+use tokio::sync::broadcast;
 use tracing::{error, warn};
 
 use self::chores::Chores;
@@ -56,6 +58,7 @@ pub struct ReelOptions {
 #[derive(Debug, Clone)]
 pub struct Reels {
     jobs: SyncSender<Job>,
+    copies: Copies,
     clock: Clock,
     shared: Arc<Shared>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
@@ -77,8 +80,9 @@ struct Shared {
 /// What the thread is told.
 #[derive(Debug)]
 enum Job {
-    /// What call control wants, and since when: it is taken up later, and what is muted counts from then.
-    Command(ReelCommand, Duration),
+    /// What call control wants, and since when: it is taken up later, and what is muted counts from then. With what is to
+    /// begin come its frames, which wait from then on, too.
+    Command(ReelCommand, Duration, Option<broadcast::Receiver<Arc<CopyFrame>>>),
     Began {
         call: CallKey,
         leg: LegId,
@@ -96,7 +100,7 @@ impl Reels {
         std::fs::create_dir_all(&options.store.audio().folder)?;
         let chores = Chores::start(options.store.clone())?;
         let (jobs, inlet) = sync_channel(JOBS_MAX);
-        let (clock, shared) = (options.clock, Arc::new(Shared::default()));
+        let (clock, copies, shared) = (options.clock, options.copies.clone(), Arc::new(Shared::default()));
         let theirs = Arc::clone(&shared);
         let run = move || {
             give_way();
@@ -107,12 +111,16 @@ impl Reels {
             again_until_stopped(&theirs.stopping, &on_break, || Worker::new(&options, &theirs, &chores).work(&inlet));
         };
         let thread = thread::Builder::new().name("reels".into()).spawn(run)?;
-        Ok(Self { jobs, clock, shared, thread: Arc::new(Mutex::new(Some(thread))) })
+        Ok(Self { jobs, copies, clock, shared, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
     /// Has a command of call control carried out.
     pub fn order(&self, command: ReelCommand) {
-        self.tell(Job::Command(command, self.clock.now()));
+        let frames = match &command {
+            ReelCommand::Begin(beginning) => Some(self.copies.subscribe_to_keep(beginning.leg)),
+            _ => None,
+        };
+        self.tell(Job::Command(command, self.clock.now(), frames));
     }
 
     /// Tells when a party's audio began, in a call whose audio may be kept.

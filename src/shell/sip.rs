@@ -378,7 +378,7 @@ impl Shared {
                 return self.end(leg, End::Failed(503, format!("there is no trunk {name}")));
             }
         }
-        if !self.legs.add(leg, key, inbox) {
+        if self.legs.add(leg, key, None, inbox).is_err() {
             return tracing::error!(leg = leg.0, "a leg number was used twice");
         }
         self.supervise(task);

@@ -2,7 +2,7 @@
 //! after the other, so that one export at a time takes memory.
 //!
 //! A pull that fails or brings nothing usable changes nothing: what came before stays, with its age, and the next try comes
-//! sooner.
+//! sooner. Another configuration changes nothing about sources that it leaves alone: they are pulled when they would have been.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -14,9 +14,10 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
 use super::pbx::{client, in_words};
@@ -38,15 +39,57 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 
 /// The tasks that pull; they end with this.
 #[derive(Debug)]
-pub struct Pulling(Vec<JoinHandle<()>>);
+pub struct Pulling {
+    tasks: BTreeMap<String, Task>,
+    ages: JoinHandle<()>,
+    beside: Beside,
+}
+
+/// What every pull has to do with.
+#[derive(Debug, Clone)]
+struct Beside {
+    /// One pulls at a time.
+    turns: Arc<Semaphore>,
+    customers: Customers,
+    store: Store,
+    metrics: Metrics,
+}
+
+/// The task of one source.
+#[derive(Debug)]
+struct Task {
+    fresh: watch::Sender<Arc<Source>>,
+    /// Tells it that it is over: what it brought is forgotten then.
+    _over: DropGuard,
+    handle: JoinHandle<()>,
+}
 
 impl Drop for Pulling {
     fn drop(&mut self) {
-        self.0.iter().for_each(JoinHandle::abort);
+        self.ages.abort();
+        self.tasks.values().for_each(|task| task.handle.abort());
+    }
+}
+
+/// The sources of a configuration, with the secrets at hand: nothing of it can fail any more.
+#[derive(Debug, Default)]
+pub struct FreshSources(Vec<Source>);
+
+impl FreshSources {
+    /// Fetches secrets and reads certificates; none of the sources has to be there yet.
+    ///
+    /// # Errors
+    /// The key of which source what is not to be had, and why.
+    pub fn read(sources: &BTreeMap<String, SourceSettings>) -> Result<FreshSources, (String, String)> {
+        let source = |(name, settings): (&String, &SourceSettings)| {
+            Source::new(name, settings).map_err(|why| (format!("sources.{name}"), why))
+        };
+        sources.iter().map(source).collect::<Result<_, _>>().map(FreshSources)
     }
 }
 
 /// One source, ready to be pulled.
+#[derive(Debug)]
 struct Source {
     name: String,
     settings: SourceSettings,
@@ -54,6 +97,7 @@ struct Source {
 }
 
 /// How a source is reached.
+#[derive(Debug)]
 enum Way {
     File { path: PathBuf, format: SourceFormat },
     Http { url: String, format: SourceFormat, client: reqwest::Client, authorization: Option<Secret> },
@@ -61,28 +105,73 @@ enum Way {
 }
 
 impl Pulling {
-    /// Begins to pull every source, one after the other; none of them has to be there yet.
-    ///
-    /// # Errors
-    /// When a secret or certificates are not to be had.
-    pub fn start(
-        settings: &BTreeMap<String, SourceSettings>,
-        customers: &Customers,
-        store: &Store,
-        metrics: &Metrics,
-    ) -> Result<Pulling, String> {
-        let sources = settings.iter().map(|(name, settings)| Source::new(name, settings));
-        let sources = sources.collect::<Result<Vec<Source>, String>>()?;
-        let mut tasks: Vec<JoinHandle<()>> = Vec::new();
-        let turns = Arc::new(Semaphore::new(1));
+    /// Begins to pull every source, one after the other.
+    pub fn start(sources: FreshSources, customers: &Customers, store: &Store, metrics: &Metrics) -> Pulling {
+        let (customers, store, metrics) = (customers.clone(), store.clone(), metrics.clone());
+        let ages = tokio::spawn(tell_ages(customers.clone(), metrics.clone()));
+        let beside = Beside { turns: Arc::new(Semaphore::new(1)), customers, store, metrics };
+        let mut pulling = Pulling { tasks: BTreeMap::new(), ages, beside };
+        pulling.exchange(sources);
+        pulling
+    }
+
+    /// Puts others in the place of those that there are. One whose settings are the same is pulled when it would have been,
+    /// by the secret and certificates of now; one that has changed is pulled at once, and what it brought stays until then;
+    /// of one that is gone everything is forgotten.
+    pub fn exchange(&mut self, FreshSources(sources): FreshSources) {
+        let mut before = std::mem::take(&mut self.tasks);
         for source in sources {
-            let turns = Arc::clone(&turns);
-            tasks.push(tokio::spawn(source.run(turns, customers.clone(), store.clone(), metrics.clone())));
+            let name = source.name.clone();
+            let task = match before.remove(&name) {
+                Some(task) => {
+                    task.fresh.send_replace(Arc::new(source));
+                    task
+                }
+                None => self.beside.begin(source),
+            };
+            self.tasks.insert(name, task);
         }
-        if !tasks.is_empty() {
-            tasks.push(tokio::spawn(tell_ages(customers.clone(), metrics.clone())));
+    }
+}
+
+impl Beside {
+    fn begin(&self, source: Source) -> Task {
+        let over = CancellationToken::new();
+        let (fresh, in_force) = watch::channel(Arc::new(source));
+        let handle = tokio::spawn(self.clone().pull_on(in_force, over.clone()));
+        Task { fresh, _over: over.drop_guard(), handle }
+    }
+
+    /// Pulls one source by the clock until it is over.
+    async fn pull_on(self, mut fresh: watch::Receiver<Arc<Source>>, over: CancellationToken) {
+        let (mut failures, name) = (0, fresh.borrow().name.clone());
+        loop {
+            let source = Arc::clone(&fresh.borrow_and_update());
+            let pulled = over.run_until_cancelled(source.take_turn(&self, &mut failures)).await;
+            source.give_back(&self.store).await;
+            let Some(()) = pulled else { break };
+            let due = Instant::now() + pause(failures, source.settings.every);
+            let rested = over.run_until_cancelled(rest(&mut fresh, &source.settings, failures > 0, due)).await;
+            let Some(()) = rested else { break };
         }
-        Ok(Pulling(tasks))
+        drop(self.customers.forget_source(&name));
+        self.metrics.forget_source(&name);
+    }
+}
+
+/// Waits until a source is due, or is another one than by these settings; one that could not be pulled, until there is any
+/// other configuration, for it may bring another secret.
+async fn rest(fresh: &mut watch::Receiver<Arc<Source>>, settings: &SourceSettings, has_failed: bool, due: Instant) {
+    loop {
+        tokio::select! {
+            // The other end ends with the whole task.
+            Ok(()) = fresh.changed() => {
+                if has_failed || fresh.borrow().settings != *settings {
+                    return;
+                }
+            }
+            () = sleep_until(due) => return,
+        }
     }
 }
 
@@ -97,50 +186,50 @@ async fn tell_ages(customers: Customers, metrics: Metrics) {
 
 impl Source {
     fn new(name: &str, settings: &SourceSettings) -> Result<Source, String> {
-        let failed = |why: String| format!("sources.{name}: {why}");
         let way = match settings.place.clone() {
             SourcePlace::File { path, format } => Way::File { path, format },
             SourcePlace::Http { url, format, authorization, authorities } => {
-                let by = client_by(authorities.as_deref()).map_err(|error| failed(error.to_string()))?;
-                let authorization = authorization.as_ref().map(SecretSource::fetch).transpose().map_err(failed)?;
-                Way::Http { url, format, client: client(&by).map_err(failed)?, authorization }
+                let by = client_by(authorities.as_deref()).map_err(|error| error.to_string())?;
+                let authorization = authorization.as_ref().map(SecretSource::fetch).transpose()?;
+                Way::Http { url, format, client: client(&by)?, authorization }
             }
             SourcePlace::Database { database, query } => Way::Database { database, query },
         };
         Ok(Source { name: name.to_owned(), settings: settings.clone(), way })
     }
 
-    async fn run(self, turns: Arc<Semaphore>, customers: Customers, store: Store, metrics: Metrics) {
-        let mut failures = 0_u32;
-        loop {
-            let turn = turns.acquire().await.expect("the semaphore is never closed");
-            self.wait_for_turn(&store).await;
-            let outcome = match timeout(self.settings.within, self.pull(&store)).await {
-                Ok(outcome) => outcome,
-                Err(_) => Err(format!("no answer within {} s", self.settings.within.as_secs())),
-            };
-            match outcome {
-                Ok(pulled) => {
-                    failures = 0;
-                    metrics.count_pull(&self.name, "taken");
-                    metrics.set_source(&self.name, &pulled.tally);
-                    info!(source = self.name, rows = pulled.tally.rows, people = pulled.tally.taken, "pulled");
-                    // What was there before is let go of here, outside of everybody's way.
-                    drop(customers.take(&self.name, pulled, Moment::now()));
-                    metrics.set_source_age(&self.name, Some(Duration::ZERO));
-                }
-                Err(why) => {
-                    failures = failures.saturating_add(1);
-                    metrics.count_pull(&self.name, "failed");
-                    warn!(source = self.name, why, "not pulled: what was known stays");
-                    customers.fail(&self.name, &why);
-                }
+    /// Pulls once it is its turn; counts failures in a row.
+    async fn take_turn(&self, beside: &Beside, failures: &mut u32) {
+        let Beside { turns, customers, store, metrics } = beside;
+        let _turn = turns.acquire().await.expect("the semaphore is never closed");
+        self.wait_for_turn(store).await;
+        let outcome = match timeout(self.settings.within, self.pull(store)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(format!("no answer within {} s", self.settings.within.as_secs())),
+        };
+        match outcome {
+            Ok(pulled) => {
+                *failures = 0;
+                metrics.count_pull(&self.name, "taken");
+                metrics.set_source(&self.name, &pulled.tally);
+                info!(source = self.name, rows = pulled.tally.rows, people = pulled.tally.taken, "pulled");
+                // What was there before is let go of here, outside of everybody's way.
+                drop(customers.take(&self.name, pulled, Moment::now()));
+                metrics.set_source_age(&self.name, Some(Duration::ZERO));
             }
-            if let Err(why) = store.give_back(self.lease()).await {
-                warn!(source = self.name, why, "other nodes wait until its lease has lapsed");
+            Err(why) => {
+                *failures = failures.saturating_add(1);
+                metrics.count_pull(&self.name, "failed");
+                warn!(source = self.name, why, "not pulled: what was known stays");
+                customers.fail(&self.name, &why);
             }
-            drop(turn);
-            sleep(pause(failures, self.settings.every)).await;
+        }
+    }
+
+    /// Lets other nodes of the site pull the same.
+    async fn give_back(&self, store: &Store) {
+        if let Err(why) = store.give_back(self.lease()).await {
+            warn!(source = self.name, why, "other nodes wait until its lease has lapsed");
         }
     }
 

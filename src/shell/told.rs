@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::crm::Outbox;
 use crate::metrics::Metrics;
-use crate::notice::Notice;
+use crate::notice::{Notice, Outcome};
 use crate::store::Store;
-use crate::web::{Bus, Moment, Place};
+use crate::web::{Bus, Late, Moment, Place};
 
 /// Where that is.
 #[derive(Clone)]
@@ -58,14 +58,25 @@ impl Told {
 
     /// Tells everybody words, unless consent was refused meanwhile.
     pub(super) fn tell_words(&self, notice: &Notice, now: Moment) {
-        let tell_others = || {
-            self.metrics.observe(notice);
-            if let Some(store) = &self.store {
-                store.keep(notice, now);
-            }
-            self.offer(notice, now);
-        };
-        self.bus.publish_words_at(notice, now, tell_others);
+        self.bus.publish_words_at(notice, now, || self.tell_others(notice, now));
+    }
+
+    /// Tells everybody what has come of a call, unless that was said before: of one that is up, and where nothing is kept, of any
+    /// that is shown.
+    ///
+    /// # Returns
+    /// What has become of it; nothing where the call is none of these.
+    pub fn tell_outcome(&self, call: &str, outcome: &Outcome, now: Moment) -> Option<Late> {
+        let tell_others = |notice: &Notice| self.tell_others(notice, now);
+        self.bus.publish_outcome_at((call, outcome), now, self.store.is_none(), tell_others)
+    }
+
+    fn tell_others(&self, notice: &Notice, now: Moment) {
+        self.metrics.observe(notice);
+        if let Some(store) = &self.store {
+            store.keep(notice, now);
+        }
+        self.offer(notice, now);
     }
 
     fn offer(&self, notice: &Notice, now: Moment) {

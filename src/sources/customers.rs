@@ -52,6 +52,11 @@ impl Customers {
         self.with_mut(|states| states.entry(source.to_owned()).or_default().standing.failure = Some(why.to_owned()));
     }
 
+    /// There is no such source any more; what comes back is dropped by whoever has time.
+    pub fn forget_source(&self, source: &str) -> Option<Pulled> {
+        self.with_mut(|states| states.remove(source)).map(|state| state.pulled)
+    }
+
     /// What is known of a person, of all sources in the order of their names.
     pub fn facts_of(&self, person: &str) -> Vec<(String, Option<Fact>)> {
         let states = self.0.read().unwrap_or_else(PoisonError::into_inner);

@@ -389,18 +389,21 @@ impl Embedded {
         Ok(self.fold(&self.keys.blind(id.as_bytes()))?.record)
     }
 
-    /// The lines of ended calls that started before `before`, newest first.
+    /// The lines of ended calls that started before `before`, newest first: `max`, and with the last of them all others of its
+    /// millisecond, so that a list goes on by when that started.
     ///
     /// # Errors
     /// As [`Embedded::call`].
     pub fn calls(&self, before: Moment, max: usize) -> Result<Vec<serde_json::Value>, String> {
-        let mut lines = Vec::new();
+        let (mut lines, mut last) = (Vec::new(), None);
         for entry in self.calls.pairs(&[], Some(&before.0.to_be_bytes()), Order::Down) {
             let (place, sealed) = entry?;
-            lines.extend(self.line(&place, &sealed)?);
-            if lines.len() >= max {
+            let started = place.first_chunk::<8>().copied();
+            if lines.len() >= max && last != started {
                 break;
             }
+            lines.extend(self.line(&place, &sealed)?);
+            last = started;
         }
         Ok(lines)
     }

@@ -1,18 +1,27 @@
 //! Calls as rows, from a store that goes on meanwhile.
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Store;
 use crate::export::{ExportError, ExportFormat, ExportTable, ExportWriter};
 use crate::web::Moment;
 
-/// One at a time: each takes memory, and a processor that calls need, too.
+/// One at a time, until it is sent: each takes memory, and a processor that calls need, too.
 static WRITERS: Semaphore = Semaphore::const_new(1);
+
+/// A table.
+#[derive(Debug)]
+pub struct Exported {
+    /// All of it.
+    pub octets: Vec<u8>,
+    /// The next one has its turn when this is dropped.
+    pub turn: SemaphorePermit<'static>,
+}
 
 /// Why none was.
 #[derive(Debug)]
 pub enum NoExport {
-    /// Another one is being written.
+    /// Another one is being written, or sent.
     Busy,
     /// There would be too much of it.
     TooMuch(String),
@@ -30,11 +39,10 @@ impl Store {
         (table, format): (ExportTable, ExportFormat),
         from: Moment,
         before: Moment,
-    ) -> Result<Vec<u8>, NoExport> {
+    ) -> Result<Exported, NoExport> {
         let turn = WRITERS.try_acquire().map_err(|_| NoExport::Busy)?;
         let written = self.read(move |embedded| {
-            // Held until it is written, even when nobody waits any more.
-            let _turn = turn;
+            // The turn is held until it is written, even when nobody waits any more.
             let begun = ExportWriter::new(table, format).map_err(|error| error.to_string())?;
             let (mut writer, mut refused) = (begun, None);
             let told = embedded.records(from, before, &mut |record| {
@@ -47,7 +55,9 @@ impl Store {
             match (refused, told) {
                 (Some(ExportError::TooMuch), _) => Ok(Err(ExportError::TooMuch.to_string())),
                 (_, Err(why)) => Err(why),
-                (_, Ok(())) => writer.end().map(Ok).map_err(|error| error.to_string()),
+                (_, Ok(())) => {
+                    writer.end().map(|octets| Ok(Exported { octets, turn })).map_err(|error| error.to_string())
+                }
             }
         });
         written.await.map_err(NoExport::Down)?.map_err(NoExport::TooMuch)

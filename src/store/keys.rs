@@ -491,7 +491,8 @@ fn replace_file(path: &Path, before: &KeyFile, file: &KeyFile) -> Result<(), Key
     })
 }
 
-fn random<const N: usize>() -> Result<[u8; N], KeyError> {
+/// Octets by chance.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], KeyError> {
     let mut bytes = [0; N];
     SystemRandom::new().fill(&mut bytes).map_err(|_| KeyError::Random)?;
     Ok(bytes)

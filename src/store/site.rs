@@ -4,7 +4,11 @@
 //! All else of a store is one node's, which alone writes to it. What is here is written by all, a row by one statement, so that no
 //! two can be in each other's way; it is sealed by a secret of the site, which every node's master key opens.
 
+mod accounts;
+mod between;
+mod configuration;
 mod door;
+mod parcels;
 
 use std::time::Duration;
 
@@ -13,12 +17,14 @@ use ring::rand::{SecureRandom, SystemRandom};
 use ring::{digest, hkdf, hmac};
 use tracing::warn;
 
+pub use configuration::SiteFile;
 pub(super) use door::Door;
 
 use super::Store;
 use super::embedded::Embedded;
 use super::keys::KeyError;
 use super::trees::{Batch, Order, Together, Tree, Trees};
+use crate::crm::Parcel;
 use crate::escalation::{AlertName, WaitingAlert};
 use crate::report::CallFacts;
 use crate::web::Moment;
@@ -40,6 +46,17 @@ const ALERTS_LEASE: &str = "alerts/";
 /// A call's place in the list of facts: when it started, then its name, which is its node's own.
 type Place = [u8; 24];
 
+/// What waited at a node that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenOver {
+    /// The node.
+    pub node: String,
+    /// Alerts that nobody has reacted to.
+    pub alerts: Vec<WaitingAlert>,
+    /// What systems outside are still to be told.
+    pub parcels: Vec<Parcel>,
+}
+
 /// One node's view of its site.
 pub(super) struct Site {
     together: Together,
@@ -50,7 +67,10 @@ pub(super) struct Site {
     own: [u8; 16],
     key: LessSafeKey,
     index: hmac::Key,
+    accounts: Tree,
     alerts: Tree,
+    parcels: Tree,
+    configuration: Tree,
     facts: Tree,
     made: Tree,
     minutes: Tree,
@@ -79,6 +99,9 @@ impl Site {
         let sealing = secret.expand(&sealing, &AES_256_GCM).expect("32 octets are within the limit");
         let naming = [&b"naming, version 1"[..]];
         let naming = secret.expand(&naming, hmac::HMAC_SHA256).expect("32 octets are within the limit");
+        let between = [&b"between nodes, version 1"[..]];
+        let between = secret.expand(&between, &AES_256_GCM).expect("32 octets are within the limit");
+        door.note_between(LessSafeKey::new(UnboundKey::from(between)));
         let tree = |name| together.tree(name);
         Ok(Self {
             name: site.clone(),
@@ -86,7 +109,10 @@ impl Site {
             own: name_of(&["node", site, node]),
             key: LessSafeKey::new(UnboundKey::from(sealing)),
             index: door.note_index(hmac::Key::from(naming)),
+            accounts: tree("accounts"),
             alerts: tree("alerts"),
+            parcels: tree("parcels"),
+            configuration: tree("configuration"),
             facts: tree("facts"),
             made: tree("made"),
             minutes: tree("minutes"),
@@ -148,11 +174,11 @@ impl Site {
         self.has_lease(&alerts_lease(&self.node), lasts)
     }
 
-    /// Takes over the alerts of nodes that have let their leases lapse: each node's name, and what waited there.
+    /// Takes over the alerts and deliveries of nodes that have let their leases lapse.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(super) fn take_over_alerts(&self) -> Result<Vec<(String, Vec<WaitingAlert>)>, String> {
+    pub(super) fn take_over(&self) -> Result<Vec<TakenOver>, String> {
         let mut taken = Vec::new();
         for lease in self.together.lapsed_leases(ALERTS_LEASE)? {
             let node = lease.strip_prefix(ALERTS_LEASE).unwrap_or_default();
@@ -168,9 +194,10 @@ impl Site {
                 moved.remove(key);
             }
             self.alerts.apply(moved)?;
+            let parcels = self.take_over_parcels(&theirs)?;
             // Its node takes it anew when it is back.
             self.together.give_back_lease(&lease, &self.node)?;
-            taken.push((node.to_owned(), alerts));
+            taken.push(TakenOver { node: node.to_owned(), alerts, parcels });
         }
         Ok(taken)
     }
@@ -291,7 +318,8 @@ impl Store {
     /// # Errors
     /// When the store is down.
     pub async fn has_lease(&self, lease: String, lasts: Duration) -> Result<bool, String> {
-        self.of_site(true, move |site| site.has_lease(&lease, lasts)).await
+        let kind = lease.split('/').next().unwrap_or_default().to_owned();
+        self.counted(&kind, self.of_site(true, move |site| site.has_lease(&lease, lasts)).await)
     }
 
     /// Gives a lease back before its time.
@@ -307,15 +335,24 @@ impl Store {
     /// # Errors
     /// As [`Store::has_lease`].
     pub async fn has_alerts_lease(&self, lasts: Duration) -> Result<bool, String> {
-        self.of_site(true, move |site| site.has_alerts_lease(lasts)).await
+        self.counted("alerts", self.of_site(true, move |site| site.has_alerts_lease(lasts)).await)
     }
 
-    /// Takes over alerts that wait at nodes that are gone: each node's name, and what waited there.
+    /// Counts what came of a lease, where several nodes ask for it.
+    fn counted(&self, lease: &str, outcome: Result<bool, String>) -> Result<bool, String> {
+        if self.has_site() {
+            let word = outcome.as_ref().map_or("failed", |has| if *has { "held" } else { "elsewhere" });
+            self.metrics.count_lease(lease, word);
+        }
+        outcome
+    }
+
+    /// Takes over alerts and deliveries that wait at nodes that are gone.
     ///
     /// # Errors
     /// As [`Store::has_lease`].
-    pub async fn take_over_alerts(&self) -> Result<Vec<(String, Vec<WaitingAlert>)>, String> {
-        self.of_site(Vec::new(), Site::take_over_alerts).await
+    pub async fn take_over(&self) -> Result<Vec<TakenOver>, String> {
+        self.of_site(Vec::new(), Site::take_over).await
     }
 
     /// Whether several nodes write to the database.
@@ -397,4 +434,4 @@ fn unseal(key: &LessSafeKey, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, K
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

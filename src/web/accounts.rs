@@ -12,13 +12,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::WebError;
 use super::live::{Live, LiveOptions};
+use super::routes::App;
 use super::sessions::AGE_MAX;
 use crate::accounts::Account;
 use crate::settings::UserSettings;
+use crate::shell::nats::Changes;
 use crate::store::Store;
 
 /// How long until a store that could not be read is read again.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
+
+/// How often a site's users are read again, of which no word has come that they have changed.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// People whom a provider has let in at a time; at the limit, whoever did so longest ago is out.
 const GUESTS_MAX: usize = 1_000;
@@ -144,29 +149,52 @@ impl Accounts {
         Ok(())
     }
 
+    /// Whether somebody of that name is known only because a provider has named them.
+    pub(super) fn is_guest(&self, name: &str) -> bool {
+        let state = self.state();
+        let is_kept = state.kept.as_ref().is_some_and(|kept| kept.contains_key(name));
+        !is_kept && !state.options.users.contains_key(name) && state.guests.contains_key(name)
+    }
+
     /// Those that are kept, once they have been read.
     pub(super) fn kept(&self) -> Option<BTreeMap<String, Account>> {
         self.state().kept.clone()
     }
 
-    /// Reads those that are kept, again and again until that succeeds.
-    pub(super) async fn read(self: Arc<Self>, store: Store, closing: CancellationToken) {
+    /// Reads those that are kept, again and again until that succeeds; of a site, where any node may change them, for good.
+    /// Sessions end of whoever is something else then.
+    pub(super) async fn read(self: Arc<Self>, app: App, store: Store) {
+        let mut changes = match &app.carrier {
+            Some(carrier) if store.has_site() => carrier.changes().await.ok(),
+            Some(_) | None => None,
+        };
         loop {
-            match store.accounts().await {
-                Ok(kept) => {
-                    if self.keep(kept).is_ok() {
-                        return;
-                    }
-                }
+            let pause = match self.read_once(&app, &store).await {
+                Ok(()) if !store.has_site() => return,
+                Ok(()) => LOOK_EVERY,
                 Err(why) => {
-                    tracing::warn!(why, "the users in the store cannot be read: those of the configuration sign in");
+                    tracing::warn!(why, "the users in the store cannot be read: those known by now sign in");
+                    AGAIN_AFTER
                 }
-            }
+            };
             tokio::select! {
-                () = closing.cancelled() => return,
-                () = tokio::time::sleep(AGAIN_AFTER) => {}
+                () = app.closing.cancelled() => return,
+                () = changed(&mut changes) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
+    }
+
+    async fn read_once(&self, app: &App, store: &Store) -> Result<(), String> {
+        // Not in the midst of a change, of which the store may not know yet.
+        let _alone = self.changing.lock().await;
+        let kept = store.accounts().await?;
+        if self.kept().as_ref() == Some(&kept) {
+            return Ok(());
+        }
+        self.keep(kept).map_err(|error| error.to_string())?;
+        app.signed.look(&app.live.load());
+        Ok(())
     }
 
     /// Whether the configuration names somebody so.
@@ -182,6 +210,16 @@ impl Accounts {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Waits for the word of another node that something has changed; for ever, where none can come.
+pub(super) async fn changed(changes: &mut Option<Changes>) {
+    if let Some(heard) = changes
+        && heard.next().await.is_some()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// What requests meet where all are let in.

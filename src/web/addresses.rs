@@ -11,8 +11,8 @@ use super::query::PageQuery;
 use super::reload::Reloaded;
 use super::{
     alerts, audio, audit, backup, calls, capture, channel, consent, console, deliveries, events, exports, facts, forks,
-    health, interactions, keys, knowledge, libraries, log, models, moves, node, oidc, orders, outcomes, own, people,
-    playback, policies, readiness, recordings, reload, reports, signing, sources, trial, users, wall, webrtc,
+    health, interactions, keys, knowledge, libraries, log, models, moves, node, oidc, orders, outcomes, own, password,
+    people, playback, policies, readiness, recordings, reload, reports, signing, sources, trial, users, wall, webrtc,
 };
 use crate::report::Report;
 use crate::store::{Backup, Checking, ErasedTenant, Hold, Rotated};
@@ -32,6 +32,8 @@ const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 const UNAUTHORIZED: StatusCode = StatusCode::UNAUTHORIZED;
 const TOO_MANY: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+const TOO_SLOW: StatusCode = StatusCode::REQUEST_TIMEOUT;
+const BROKEN: StatusCode = StatusCode::INTERNAL_SERVER_ERROR;
 const SWITCHING: StatusCode = StatusCode::SWITCHING_PROTOCOLS;
 const SEE_OTHER: StatusCode = StatusCode::SEE_OTHER;
 const BAD_GATEWAY: StatusCode = StatusCode::BAD_GATEWAY;
@@ -74,6 +76,7 @@ pub(super) fn open() -> Doors {
         )
         .open(Method::POST, "/v1/session", signing::sign_in, sign_in)
         .open(Method::DELETE, "/v1/session", signing::sign_out, sign_out())
+        .open(Method::POST, "/v1/me/password", password::change, own_password())
         .open(
             Method::GET,
             "/v1/session/ways",
@@ -116,6 +119,14 @@ fn sign_out() -> Description {
         .answers::<signing::SignedOut>(OK, "Nobody is here; the browser can go on to sign out of the provider, too")
         .answers_empty(NO_CONTENT, "Nobody is")
         .refuses(&[FORBIDDEN])
+}
+
+fn own_password() -> Description {
+    describe("Gives whoever is signed in another password")
+        .body::<password::OtherPassword>()
+        .answers::<signing::SessionBody>(OK, "Whose session it is; all others of theirs have ended")
+        .answer_header("set-cookie", "The cookie by which the browser is known from now on")
+        .refuses(&[BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, TOO_MANY, UNAVAILABLE])
 }
 
 /// The addresses that ask for somebody who is known.
@@ -209,7 +220,7 @@ fn supervision(doors: Doors) -> Doors {
         .body_as("application/sdp")
         .answers_as(CREATED, "application/sdp", "The whole answer")
         .answer_header("location", "The supervisor's address")
-        .refuses(&[NOT_FOUND, FORBIDDEN, CONFLICT]);
+        .refuses(&[NOT_FOUND, FORBIDDEN, CONFLICT, StatusCode::NOT_IMPLEMENTED]);
     doors
         .at(Method::POST, "/v1/calls/{id}/bypass", Orders, orders::bypass, order("Lets audio go past us"))
         .at(Method::DELETE, "/v1/calls/{id}/bypass", Orders, orders::end_bypass, order("Takes audio back to us"))
@@ -284,7 +295,7 @@ fn interactions(doors: Doors) -> Doors {
         .header("x-calmline-customer", "An address of the customer, or what stands for it: `person:…`")
         .body_as("audio/wav")
         .answers::<recordings::RecordingBody>(ACCEPTED, "It waits for its turn")
-        .refuses(&[CONFLICT, UNPROCESSABLE, UNAVAILABLE, StatusCode::INSUFFICIENT_STORAGE]);
+        .refuses(&[CONFLICT, UNPROCESSABLE, UNAVAILABLE, TOO_SLOW, StatusCode::INSUFFICIENT_STORAGE]);
     let recorded = describe("What has become of a recording")
         .answers::<recordings::RecordingBody>(OK, "Its record is that of the call")
         .refuses(&[NOT_FOUND]);
@@ -357,27 +368,33 @@ fn libraries(doors: Doors) -> Doors {
                 BAD_REQUEST,
                 CONFLICT,
                 UNPROCESSABLE,
+                BROKEN,
                 StatusCode::PRECONDITION_FAILED,
                 StatusCode::PRECONDITION_REQUIRED,
             ])
     };
     let read = named("A file of a library")
         .answers_as(OK, "application/toml", "Its text")
-        .answer_header("etag", "What the file is known by");
+        .answer_header("etag", "What the file is known by")
+        .refuses(&[BROKEN]);
     let replace = changed("Puts a text in a file's place and reads the configuration again")
         .query::<libraries::ReplaceQuery>()
         .body_as("application/toml");
     let tried = named("Tries a draft of a policy on the calls of a day")
         .body::<trial::TrialRequest>()
-        .answers::<trial::Trial>(OK, "What it would have done, beside what is in force");
+        .answers::<trial::Trial>(OK, "What it would have done, beside what is in force")
+        .refuses(&[BROKEN]);
     let back = describe("Has new calls begin with the policies before")
         .answers::<Accepted>(ACCEPTED, "They do; once more takes it back")
         .refuses(&[CONFLICT]);
     let search = describe("The library of answers, searched or listed")
         .query::<knowledge::KnowledgeQuery>()
         .answers::<knowledge::Answer>(OK, "The best first, or all there are");
-    let list = describe("The files of all libraries").answers::<libraries::LibraryList>(OK, "By kind and name");
-    let policies_list = describe("The policies").answers::<policies::PolicyList>(OK, "By the names of their files");
+    let list = describe("The files of all libraries")
+        .answers::<libraries::LibraryList>(OK, "By kind and name")
+        .refuses(&[BROKEN]);
+    let policies_list =
+        describe("The policies").answers::<policies::PolicyList>(OK, "By the names of their files").refuses(&[BROKEN]);
     let entry = named("One entry of the library of answers").answers::<knowledge::EntryBody>(OK, "The entry");
     let in_force = named("What is in force of a policy's file").answers::<policies::PolicyInForce>(OK, "That");
     doors

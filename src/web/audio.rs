@@ -5,6 +5,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -16,21 +17,23 @@ use media::jitter::RATE_HZ;
 use media::wav;
 use serde::Deserialize;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use utoipa::{IntoParams, ToSchema};
 
 use super::orders::{Asked, ask};
 use super::problem::Problem;
 use super::query::asked;
 use super::routes::App;
+use super::seats::Seat;
+use super::signing::Who;
 use crate::control::{Done, Order};
 
-/// Clients at the same time, all calls together; further ones get 503.
+/// Clients at the same time, all calls together; further ones get 503, as does whoever has as many as are left.
 pub const AUDIO_CLIENTS_MAX: usize = 16;
 /// Frames on their way to a client, beside those that the copy keeps for it.
 const FRAMES_IN_FLIGHT: usize = 4;
 /// Names the client in events.
-const CLIENT_HEADER: &str = "x-calmline-audio-client";
+pub(super) const CLIENT_HEADER: &str = "x-calmline-audio-client";
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -58,17 +61,16 @@ type Opened = (u32, mpsc::Receiver<Bytes>);
 
 pub(super) async fn audio(
     State(app): State<App>,
+    who: Option<Extension<Who>>,
     Path(call): Path<String>,
     query: Result<Query<AudioQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let AudioQuery { layout } = asked(query)?;
     app.check_up(&call)?;
-    let place = Arc::clone(&app.audio_places)
-        .try_acquire_owned()
-        .map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many clients get live audio"))?;
+    let seat = app.listeners.of(who.as_deref())?;
     // Whatever becomes of the request, who was let in is also seen out: so that is a task of its own.
     let (opened, answer) = oneshot::channel();
-    tokio::spawn(serve(app, call, layout, place, opened));
+    tokio::spawn(serve(app, call, layout, seat, opened));
     let gone = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server closes");
     let (client, frames) = answer.await.map_err(gone)??;
 
@@ -80,13 +82,7 @@ pub(super) async fn audio(
 }
 
 /// Lets a client in, gives it the call's frames, and sees it out.
-async fn serve(
-    app: App,
-    call: String,
-    layout: Layout,
-    _place: OwnedSemaphorePermit,
-    opened: oneshot::Sender<Result<Opened, Problem>>,
-) {
+async fn serve(app: App, call: String, layout: Layout, _seat: Seat, opened: oneshot::Sender<Result<Opened, Problem>>) {
     let order = Order::OpenAudio { call: call.clone(), layout: layout.as_str() };
     let (client, leg) = match ask(&app, order).await {
         Ok(Done::Audio { client, leg }) => (client, leg),

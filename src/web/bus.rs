@@ -17,9 +17,9 @@ use utoipa::ToSchema;
 
 use super::board::Board;
 use super::moment::Moment;
-use super::record::CallRecord;
+use super::record::{CallRecord, Late};
 use super::scope::Place;
-use crate::notice::{Notice, What};
+use crate::notice::{Notice, Outcome, What};
 pub use kinds::{KINDS, kind};
 pub use others::ToldCall;
 use together::Pending;
@@ -143,6 +143,34 @@ impl Bus {
         self.send(&mut state, notice, time, (None, None));
         tell_others();
         true
+    }
+
+    /// Takes up what has come of a call, as somebody else says, unless that was said before, or nothing more can be said: of a
+    /// call that is up, and, `also_over`, of one that has ended, as long as the board has it. `tell_others` runs before anything
+    /// else is published: it must not wait.
+    ///
+    /// # Returns
+    /// What has become of it; nothing where the call is none of these.
+    pub fn publish_outcome_at(
+        &self,
+        (call, outcome): (&str, &Outcome),
+        time: Moment,
+        also_over: bool,
+        tell_others: impl FnOnce(&Notice),
+    ) -> Option<Late> {
+        let mut state = self.state();
+        if !also_over && !state.board.is_active(call) {
+            return None;
+        }
+        let record = state.board.call(call)?;
+        if let Some(refused) = record.refuses(outcome) {
+            return Some(refused);
+        }
+        let call_ms = time.0.saturating_sub(record.started.0);
+        let notice = Notice { call: call.to_owned(), call_ms, what: What::OutcomeTold(outcome.clone()) };
+        self.send(&mut state, &notice, time, (None, None));
+        tell_others(&notice);
+        Some(Late::Taken)
     }
 
     /// Everything from now on; with `after`, first the kept events with greater numbers.
@@ -315,6 +343,7 @@ fn event_json(seq: u64, time: Moment, notice: &Notice, node: Option<&str>) -> St
 mod tests {
     use super::*;
     use crate::notice_samples::one_of_each;
+    use crate::web::record::OUTCOMES_MAX;
 
     /// Every kind of notice as the API writes it; a contract.
     const GOLDEN: &str = include_str!("golden/events.jsonl");
@@ -408,6 +437,35 @@ mod tests {
             let record = board.call(&advice.call).expect("it is up");
             assert!(record.events.iter().all(|event| !event.notice.what.has_words()));
         });
+    }
+
+    #[test]
+    fn what_has_come_of_a_call_is_taken_up_once_and_as_often_as_there_is_room() {
+        let bus = Bus::new();
+        let samples = one_of_each();
+        let (call, ended) = (samples[0].call.as_str(), samples.last().expect("samples"));
+        let outcome = |id: usize| Outcome {
+            by: "crm".to_owned(),
+            name: Some(format!("ticket-{id}")),
+            complaint: Some(true),
+            satisfied: None,
+            repurchased: None,
+            resolved: None,
+        };
+        let told = std::cell::Cell::new(0);
+        let tell = |id: usize, also_over: bool| {
+            bus.publish_outcome_at((call, &outcome(id)), Moment(0), also_over, |_| told.set(told.get() + 1))
+        };
+        assert_eq!(tell(0, true), None, "nobody knows the call");
+        bus.publish_at(&samples[0], Moment(0));
+        assert_eq!([tell(0, false), tell(0, false)], [Some(Late::Taken), Some(Late::Known)]);
+        for id in 1..OUTCOMES_MAX {
+            assert_eq!(tell(id, false), Some(Late::Taken));
+        }
+        assert_eq!([tell(OUTCOMES_MAX, false), tell(1, false)], [Some(Late::Full), Some(Late::Known)]);
+        bus.publish_at(ended, Moment(0));
+        assert_eq!([tell(1, false), tell(1, true)], [None, Some(Late::Known)]);
+        assert_eq!(told.get(), OUTCOMES_MAX, "others are told what was taken up, and nothing else");
     }
 
     #[test]

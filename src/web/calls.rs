@@ -1,6 +1,7 @@
 //! Calls as the API lists and shows them: those on the board, and before them those that are kept.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -12,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::moment::Moment;
 use super::problem::Problem;
-use super::query::{LIST_MAX, asked, limit_of};
+use super::query::{LIST_MAX, asked, limit_of, page_end};
 use super::record::{CallRecord, Step, Summary, TimedNotice};
 use super::routes::{App, no_such_call};
 use super::scope::Scope;
@@ -22,6 +23,9 @@ use crate::store::Store;
 
 /// How often the store is read for one list.
 const READS_MAX: usize = 10;
+
+/// Calls that are listed from the board, by their ids, and when they started.
+type Shown = BTreeMap<String, Moment>;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -52,7 +56,7 @@ pub(super) struct CallList {
     active: usize,
     #[schema(value_type = Vec<Summary>)]
     calls: Vec<Listed>,
-    /// What `before` goes on by where older calls have not been looked at yet, however few are listed here.
+    /// What `before` goes on by where there may be older calls, however few are listed here.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     next: Option<Moment>,
@@ -74,51 +78,59 @@ pub(super) async fn calls(
     let query = asked(query)?;
     let limit = limit_of(query.limit)?;
     let scope = Scope::of(who.as_deref());
-    let (active, lines) = on_board(&app, &scope, &query, limit);
-    let known: BTreeSet<String> = lines.iter().map(|line| line.id.clone()).collect();
-    // One that started with the oldest, too; what is on the board already is left out.
-    let after_board = lines.last().map(|line| Moment(line.started.0 + 1));
-    let mut calls: Vec<Listed> = lines.into_iter().map(|line| Listed::OnBoard(Box::new(line))).collect();
-    let mut next = None;
-    if let Some(store) = app.store.as_ref().filter(|_| query.state != Some(StateFilter::Active)) {
-        let before = after_board.or(query.before).unwrap_or(Moment(u64::MAX));
-        let (kept, unseen) = kept(store, &scope, before, known, limit - calls.len()).await.map_err(store_down)?;
-        calls.extend(kept.into_iter().map(|line| Listed::Kept(of_node(&app, line))));
-        next = unseen;
+    let OnBoard { active, lines, is_enough } = on_board(&app, &scope, &query, limit);
+    let shown: Shown = lines.iter().map(|line| (line.id.clone(), line.started)).collect();
+    let listed = |line: Summary| (line.started, Listed::OnBoard(Box::new(line)));
+    let mut calls: Vec<(Moment, Listed)> = lines.into_iter().map(listed).collect();
+    let mut unseen = None;
+    let wants_kept = query.state != Some(StateFilter::Active) && !is_enough;
+    if let Some(store) = app.store.as_ref().filter(|_| wants_kept) {
+        let before = query.before.unwrap_or(Moment(u64::MAX));
+        let (kept, rest) = kept(store, &scope, before, &shown, limit).await.map_err(store_down)?;
+        calls.extend(kept.into_iter().map(|(started, line)| (started, Listed::Kept(of_node(&app, line)))));
+        calls.sort_by_key(|(started, _)| Reverse(*started));
+        // What lies between these is on the next page, and they with it.
+        calls.retain(|(started, _)| rest.is_none_or(|rest| *started >= rest));
+        unseen = rest;
     }
-    Ok(Json(CallList { active, calls, next }))
+    let end = page_end(&calls, limit, |(started, _)| *started);
+    let is_more = calls.len() > end;
+    calls.truncate(end);
+    let next = calls.last().filter(|_| is_more).map(|(started, _)| *started).or(unseen);
+    Ok(Json(CallList { active, calls: calls.into_iter().map(|(_, line)| line).collect(), next }))
 }
 
-/// Lines of ended calls that are kept, newest first, without those that are known.
+/// Lines of ended calls that are kept, newest first, without those that are shown from the board: as many as make a page with these,
+/// and before when nobody has looked, where that is not all.
 ///
-/// Whoever sees few routes is shown what is found among the latest, as reads are bounded, and told before when nobody has looked.
+/// Whoever sees few routes is shown what is found among the latest, as reads are bounded.
 async fn kept(
     store: &Store,
     scope: &Scope,
     mut before: Moment,
-    mut known: BTreeSet<String>,
-    most: usize,
-) -> Result<(Vec<Value>, Option<Moment>), String> {
-    let (mut found, mut unseen) = (Vec::new(), None);
+    shown: &Shown,
+    limit: usize,
+) -> Result<(Vec<(Moment, Value)>, Option<Moment>), String> {
+    let mut found = Vec::new();
+    let _turn = if scope.is_limited() { Some(store.turn().await) } else { None };
     for _ in 0..READS_MAX {
-        unseen = None;
-        let page = if scope.is_limited() { LIST_MAX } else { most + known.len().min(LIST_MAX) };
+        let page = if scope.is_limited() { LIST_MAX } else { limit + shown.len().min(LIST_MAX) };
         let lines = store.calls(before, page).await?;
         let is_last = lines.len() < page;
-        let oldest = lines.last().and_then(started);
-        let size = known.len();
-        let fresh = lines.into_iter().filter(|line| line["id"].as_str().is_some_and(|id| known.insert(id.to_owned())));
-        found.extend(fresh.filter(|line| scope.sees(line["route"].as_str(), line["tenant"].as_str())));
-        let Some(Moment(oldest)) = oldest else { break };
-        if is_last || found.len() >= most || known.len() == size {
+        let Some(oldest) = lines.last().and_then(started) else { return Ok((found, None)) };
+        let fresh = lines.into_iter().filter(|line| line["id"].as_str().is_some_and(|id| !shown.contains_key(id)));
+        let seen = fresh.filter(|line| scope.sees(line["route"].as_str(), line["tenant"].as_str()));
+        found.extend(seen.filter_map(|line| Some((started(&line)?, line))));
+        if is_last {
+            return Ok((found, None));
+        }
+        before = oldest;
+        let beside = shown.values().filter(|started| **started >= oldest).count();
+        if found.len() + beside >= limit {
             break;
         }
-        // Others may have started in the same millisecond.
-        before = Moment(oldest + 1);
-        unseen = Some(before);
     }
-    found.truncate(most);
-    Ok((found, unseen))
+    Ok((found, Some(before)))
 }
 
 /// A line that is kept here, by the node's name.
@@ -129,18 +141,32 @@ fn of_node(app: &App, mut line: Value) -> Value {
     line
 }
 
-/// How many calls are up, and the lines of those on the board that are asked for, newest first.
-fn on_board(app: &App, scope: &Scope, query: &CallsQuery, limit: usize) -> (usize, Vec<Summary>) {
+/// What the board has of a list.
+struct OnBoard {
+    /// How many calls are up.
+    active: usize,
+    /// The lines that are asked for, newest first: a page, and one more where there is one.
+    lines: Vec<Summary>,
+    /// Whether no call that is kept belongs among them.
+    is_enough: bool,
+}
+
+fn on_board(app: &App, scope: &Scope, query: &CallsQuery, limit: usize) -> OnBoard {
     app.bus.with_board(|board| {
         let seen = |record: &&CallRecord| scope.sees_call(record);
-        let count = if scope.is_limited() { board.active().filter(seen).count() } else { board.active_count() };
-        let active = board.active().filter(|_| query.state != Some(StateFilter::Ended)).filter(seen);
-        let ended = board.ended().filter(|_| query.state != Some(StateFilter::Active)).filter(seen);
-        let mut records: Vec<&CallRecord> = active.collect();
-        records.sort_by_key(|record| std::cmp::Reverse(record.started));
+        let active = if scope.is_limited() { board.active().filter(seen).count() } else { board.active_count() };
+        let up = board.active().filter(|_| query.state != Some(StateFilter::Ended));
+        let ended = board.ended().filter(|_| query.state != Some(StateFilter::Active));
         let asked = |record: &&CallRecord| query.before.is_none_or(|before| record.started < before);
-        let lines = records.into_iter().chain(ended).filter(asked).take(limit).map(Summary::from).collect();
-        (count, lines)
+        let mut records: Vec<&CallRecord> = up.chain(ended).filter(asked).filter(seen).collect();
+        records.sort_by_key(|record| Reverse(record.started));
+        let end = page_end(&records, limit, |record| record.started);
+        // Calls that are kept and were over before that are here no more, and others are.
+        let own = board.ended().filter(|record| record.node.as_deref() == app.bus.node());
+        let over = own.last().and_then(|record| record.ended);
+        let last = records[..end].last().map(|record| record.started).filter(|_| end >= limit);
+        let is_enough = last.zip(over).is_some_and(|(last, over)| last > over);
+        OnBoard { active, lines: records.into_iter().take(end + 1).map(Summary::from).collect(), is_enough }
     })
 }
 

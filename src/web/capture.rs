@@ -51,7 +51,7 @@ const SECONDS: u32 = 60;
 #[serde(deny_unknown_fields)]
 pub(super) struct CaptureRequest {
     /// Why, for the audit trail.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 300)]
     reason: String,
     /// For how long at most.
     #[schema(minimum = 1, default = 60)]

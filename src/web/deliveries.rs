@@ -79,7 +79,7 @@ async fn act(app: &App, deed: Deed, id: Result<Path<u64>, PathRejection>) -> Res
 }
 
 fn outbox(app: &App) -> Result<&Outbox, Problem> {
-    app.outbox.as_ref().ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "nobody is told: there is no [crm.NAME]"))
+    app.outbox.as_ref().ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "nobody is told: there is no [store]"))
 }
 
 fn down() -> Problem {

@@ -1,4 +1,4 @@
-//! Calls of other nodes: shown here, while what is done with them, and what is heard of them, is asked of their node.
+//! Calls of other nodes: shown here, while what is done with them is done by their node, and heard there.
 
 use axum::RequestExt;
 use axum::extract::{MatchedPath, RawPathParams, Request};
@@ -10,6 +10,33 @@ use super::routes::App;
 /// Where calls stand in addresses.
 pub(super) const CALLS: [&str; 2] = ["/v1/calls/{id}", "/v1/interactions/{id}"];
 
+/// The node whose call a request is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Whereabouts {
+    pub(super) node: String,
+    /// Where people reach it, where it says so.
+    pub(super) address: Option<String>,
+}
+
+impl Whereabouts {
+    /// Whoever asks is to ask there.
+    pub(super) fn ask_there(self) -> Problem {
+        let detail = format!("the call is at {}: ask there", self.place());
+        self.problem(StatusCode::MISDIRECTED_REQUEST, detail)
+    }
+
+    /// A problem that says where the call is.
+    pub(super) fn problem(self, status: StatusCode, detail: impl Into<String>) -> Problem {
+        let Self { node, address } = self;
+        Problem { node: Some(node), address, ..Problem::new(status, detail) }
+    }
+
+    fn place(&self) -> String {
+        let Self { node, address } = self;
+        address.as_ref().map_or_else(|| format!("node {node}"), |address| format!("node {node}, {address}"))
+    }
+}
+
 /// The call that a request is about, if it is about one.
 pub(super) async fn call_of(request: &mut Request) -> Option<String> {
     let at = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
@@ -20,20 +47,22 @@ pub(super) async fn call_of(request: &mut Request) -> Option<String> {
     parameters.iter().find(|(name, _)| *name == "id").map(|(_, call)| call.to_owned())
 }
 
-/// Why a request cannot be answered here: it is about a call of another node, and not about what is shown of it.
-pub(super) async fn elsewhere(app: &App, request: &mut Request) -> Option<Problem> {
+/// Whether an address, as it is routed, is that of a call and more than what is shown of it: its node alone answers there.
+pub(super) fn is_its_nodes(method: &Method, at: &str) -> bool {
+    let is_shown = CALLS.contains(&at) && [Method::GET, Method::HEAD].contains(method);
+    CALLS.iter().any(|place| at.starts_with(place)) && !is_shown
+}
+
+/// Why a request is not answered by this node: it is about a call of another one, and not about what is shown of it.
+pub(super) async fn elsewhere(app: &App, request: &mut Request) -> Option<Whereabouts> {
     app.bus.node()?;
     let at = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
-    if CALLS.contains(&&*at) && [Method::GET, Method::HEAD].contains(request.method()) {
+    if !is_its_nodes(request.method(), &at) {
         return None;
     }
     let call = call_of(request).await?;
     let (node, address) = app.bus.elsewhere(&call)?;
     // Its alerts may have been taken over.
-    if at.ends_with("/alerts") && app.escalating.waiting().iter().any(|alert| alert.call == call) {
-        return None;
-    }
-    let place = address.as_ref().map_or_else(|| format!("node {node}"), |address| format!("node {node}, {address}"));
-    let detail = format!("the call is at {place}: ask there");
-    Some(Problem { node: Some(node), address, ..Problem::new(StatusCode::MISDIRECTED_REQUEST, detail) })
+    let is_taken_over = || app.escalating.waiting().iter().any(|alert| alert.call == call);
+    (!at.ends_with("/alerts") || !is_taken_over()).then_some(Whereabouts { node, address })
 }

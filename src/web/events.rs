@@ -3,7 +3,6 @@
 //! Both carry the same JSON objects and resume the same way. What a client sends over the WebSocket is ignored.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
@@ -17,7 +16,6 @@ use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use serde::Deserialize;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
@@ -27,6 +25,7 @@ use super::problem::Problem;
 use super::query::asked;
 use super::routes::App;
 use super::scope::Scope;
+use super::seats::Seat;
 use super::signing::{Ended, Who};
 
 /// Most characters of `call` and of `type`.
@@ -84,26 +83,26 @@ impl Filter {
     }
 }
 
-/// One subscriber's way through the events; its place is free again when this is dropped.
+/// One subscriber's way through the events; its seat is free again when this is dropped.
 pub(super) struct Watch {
     subscription: Subscription,
     filter: Filter,
     closing: CancellationToken,
     /// Of whoever watches.
     ended: Ended,
-    _place: OwnedSemaphorePermit,
+    _seat: Seat,
 }
 
 impl Watch {
-    /// Everything from now on about one call, in a place among the channels of chats.
+    /// Everything from now on about one call, in a seat among the channels of chats.
     ///
     /// # Errors
     /// When there is none.
     pub(super) fn of_call(app: &App, call: &str, ended: Ended) -> Result<Self, Problem> {
-        let full = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many channels at a time");
-        let place = Arc::clone(&app.channels).try_acquire_owned().map_err(full)?;
+        // Whoever carries chats has as many as there are customers, whoever they are.
+        let seat = app.channels.take(None)?;
         let filter = Filter { call: Some(call.to_owned()), kinds: None, scope: Scope::default() };
-        Ok(Self { subscription: app.bus.subscribe(None), filter, closing: app.closing.clone(), ended, _place: place })
+        Ok(Self { subscription: app.bus.subscribe(None), filter, closing: app.closing.clone(), ended, _seat: seat })
     }
 
     /// The next wanted delivery; `None` when the server closes.
@@ -144,16 +143,14 @@ pub(super) async fn events(
             return Err(Problem::new(StatusCode::NOT_ACCEPTABLE, detail));
         }
     };
-    let place = Arc::clone(&app.subscribers)
-        .try_acquire_owned()
-        .map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many event subscribers"))?;
+    let seat = app.subscribers.of(who.as_deref())?;
     let subscription = app.bus.subscribe(after);
     let watch = Watch {
         subscription,
         filter,
         closing: app.closing,
         ended: ended.map_or_else(Ended::default, |Extension(ended)| ended),
-        _place: place,
+        _seat: seat,
     };
     Ok(match upgrade {
         Some(upgrade) => web_socket(upgrade, &headers, watch),

@@ -15,11 +15,12 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use utoipa::{IntoParams, ToSchema};
 
-use super::policies::{InForce, KeptPolicies};
+use super::policies::{InForce, KeptPolicies, Texts};
 use super::problem::Problem;
 use super::query::asked;
 use super::reload::{Reloaded, read_again};
 use super::routes::App;
+use super::shared::Turn;
 use super::signing::Who;
 use crate::libraries::{Before, Kind, Libraries, Swap, Text, Volume};
 use crate::settings::{Fault, read_text};
@@ -192,28 +193,48 @@ async fn put(
     let (replacing, who) = (Arc::clone(&app.replacing), who.name().to_owned());
     let deed = tokio::spawn(async move {
         let _alone = replacing.lock_owned().await;
-        let (libraries, volume, there) = find(&app, &kind, &name).await?;
-        let Some(path) = volume.path.clone() else {
-            let detail = "it comes with the program: name files of your own in the configuration";
-            return Err(Problem::new(StatusCode::CONFLICT, detail));
-        };
-        precondition.check(there.as_ref())?;
-        let new = Text::new(match new {
-            New::Text(text) => text,
-            New::Previous => previous_of(&app, &volume, &path).await?,
-        });
-        let (checked, of, now) = (new.text.clone(), volume.clone(), app.in_force.now());
-        blocking(move || libraries.check(&of, &checked, &now)).await?.map_err(refused)?;
-        let written = new.text.clone();
-        let swap = blocking(move || Swap::make(&path, &written)).await?.map_err(|error| unwritten(&volume, &error))?;
-        try_out(&app, swap, &Replacement { who, volume, there, new }).await
+        let turn = Turn::take(&app).await?;
+        let placed = place(&app, (&who, Some(&turn)), (&kind, &name), &precondition, new).await;
+        turn.end().await;
+        placed
     });
     deed.await.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
 }
 
+/// Puts a text in the place of a volume, by whom it is another node's that goes by it already.
+pub(super) async fn put_in_place(app: &App, who: &str, at: (&str, &str), text: String) -> Result<(), Problem> {
+    place(app, (who, None), at, &Precondition::Whatever, New::Text(text)).await.map(drop)
+}
+
+async fn place(
+    app: &App,
+    (who, turn): (&str, Option<&Turn>),
+    (kind, name): (&str, &str),
+    precondition: &Precondition,
+    new: New,
+) -> Result<Response, Problem> {
+    let (libraries, volume, there) = find(app, kind, name).await?;
+    let Some(path) = volume.path.clone() else {
+        let detail = "it comes with the program: name files of your own in the configuration";
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    };
+    precondition.check(there.as_ref())?;
+    let new = Text::new(match new {
+        New::Text(text) => text,
+        New::Previous => previous_of(app, &volume, &path).await?,
+    });
+    let (checked, of, now) = (new.text.clone(), volume.clone(), app.in_force.now());
+    blocking(move || libraries.check(&of, &checked, &now)).await?.map_err(refused)?;
+    let written = new.text.clone();
+    let swap = blocking(move || Swap::make(&path, &written)).await?.map_err(|error| unwritten(&volume, &error))?;
+    try_out(app, swap, &Replacement { who: who.to_owned(), turn, volume, there, new }).await
+}
+
 /// What takes whose place.
-struct Replacement {
+struct Replacement<'t> {
     who: String,
+    /// By which other nodes of a site get it.
+    turn: Option<&'t Turn>,
     volume: Volume,
     there: Option<Text>,
     new: Text,
@@ -226,7 +247,7 @@ fn in_force_before(in_force: &InForce, volume: &Volume) -> Option<String> {
 
 /// Has the libraries read again with the file that is in its place, and leaves it there or takes it back. Other policies stay as
 /// they are in force, also where their files say something else since a step back.
-async fn try_out(app: &App, swap: Swap, replacement: &Replacement) -> Result<Response, Problem> {
+async fn try_out(app: &App, swap: Swap, replacement: &Replacement<'_>) -> Result<Response, Problem> {
     let Replacement { volume, there, new, .. } = replacement;
     let is_policy = volume.kind == Kind::Policies;
     let but = is_policy.then(|| (volume.name.clone(), new.text.clone()));
@@ -252,13 +273,20 @@ async fn try_out(app: &App, swap: Swap, replacement: &Replacement) -> Result<Res
         tracing::warn!(kind = volume.kind.name(), name = volume.name, %error, "the version before is not kept");
         answer.fault = Some(format!("it is in force; the version before cannot be kept: {error}"));
     }
+    if let Some(turn) = replacement.turn {
+        let file = (volume.kind, volume.name.clone(), new.text.clone());
+        if let Err(why) = turn.give(app, &replacement.who, vec![file]).await {
+            tracing::error!(kind = volume.kind.name(), name = volume.name, why, "other nodes do not have a library");
+            answer.fault = Some(format!("it is in force at this node alone: {why}"));
+        }
+    }
     let status = if there.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     let mut response = (status, Json(answer)).into_response();
     response.headers_mut().insert(ETAG, etag(new));
     Ok(response)
 }
 
-async fn audit(app: &App, Replacement { who, volume, there, new }: &Replacement, kind: &str) {
+async fn audit(app: &App, Replacement { who, volume, there, new, .. }: &Replacement<'_>, kind: &str) {
     let Some(store) = &app.store else { return };
     let before = there.as_ref().map(|there| there.version.to_string());
     let after = new.version.to_string();
@@ -294,6 +322,21 @@ fn listed(libraries: &Libraries, kind: Kind, in_force: &InForce) -> Result<Vec<L
         });
     }
     Ok(all)
+}
+
+/// What lies in files of a node's own; of policies, what is in force.
+///
+/// # Errors
+/// When one of them cannot be read.
+pub(super) fn texts(libraries: &Libraries, in_force: &Texts) -> Result<Vec<(Kind, String, String)>, Fault> {
+    let mut texts: Vec<_> = in_force.iter().map(|(name, text)| (Kind::Policies, name.clone(), text.clone())).collect();
+    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Policies) {
+        for volume in libraries.volumes(kind)?.into_iter().filter(|volume| volume.path.is_some()) {
+            let text = libraries.read(&volume)?;
+            texts.extend(text.map(|text| (kind, volume.name, text.text)));
+        }
+    }
+    Ok(texts)
 }
 
 /// The volume of that name, and what it says.

@@ -103,7 +103,7 @@ pub(super) fn address(peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
 }
 
 /// What one subscriber has of addresses: one of IPv4, 2^64 of IPv6.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(six) => Ipv6Addr::from_bits(six.to_bits() >> 64 << 64).into(),

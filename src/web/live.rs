@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::WebError;
 use super::auth::Gate;
 use super::orders::PromptFolder;
-use super::own::Claim;
+use super::own::{Claim, Party, parties};
 use super::signing::Who;
 use crate::libraries::Libraries;
 use crate::settings::{MasterKeySource, Settings, Token, UserSettings, Zone};
@@ -99,6 +99,8 @@ pub(super) struct Live {
     pub(super) zone: Zone,
     pub(super) libraries: Libraries,
     pub(super) agents: BTreeMap<String, String>,
+    /// Who answers at these addresses, where that is said.
+    pub(super) desks: BTreeMap<String, Party>,
     /// Whose calls are whose, by users' names.
     pub(super) claims: BTreeMap<String, Claim>,
     pub(super) frame_ancestors: Vec<String>,
@@ -125,6 +127,7 @@ impl Live {
             zone: options.zone.clone(),
             libraries: options.libraries.clone(),
             agents: options.agents.clone(),
+            desks: parties(&options.agents),
             claims,
             frame_ancestors: options.frame_ancestors.clone(),
             oidc: options.oidc.clone(),
@@ -137,5 +140,10 @@ impl Live {
     /// The machine with a tenant's token whose request this is.
     pub(super) fn machine(&self, headers: &HeaderMap) -> Option<Who> {
         self.tenants.iter().find(|(gate, _)| gate.admits(headers)).map(|(_, who)| who.clone())
+    }
+
+    /// The machine with a tenant's token that is called so.
+    pub(super) fn machine_named(&self, name: &str) -> Option<Who> {
+        self.tenants.iter().find(|(_, who)| who.name() == name).map(|(_, who)| who.clone())
     }
 }

@@ -10,8 +10,10 @@ use utoipa::ToSchema;
 
 use super::moment::Moment;
 use super::routes::App;
+use super::shared::Standing;
 use crate::control::{Load, Measured};
 use crate::settings::Measure;
+use crate::store::Store;
 
 /// When the program began to serve.
 static SINCE: LazyLock<Moment> = LazyLock::new(Moment::now);
@@ -19,6 +21,10 @@ static SINCE: LazyLock<Moment> = LazyLock::new(Moment::now);
 /// The server and its machine, at one moment.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Node {
+    /// By what it is known, where it is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    name: Option<String>,
     version: &'static str,
     /// Since when it serves.
     since: Moment,
@@ -44,6 +50,10 @@ pub(super) struct Node {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     disk: Option<Disk>,
+    /// The site's libraries; absent where it is of no site.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    libraries: Option<Standing>,
 }
 
 /// What is measured of the load; shares are 0-1.
@@ -82,6 +92,8 @@ pub(super) async fn node(State(app): State<App>) -> Json<Node> {
     // Disks may hang.
     let machine = tokio::task::spawn_blocking(move || Machine::look(folder)).await.unwrap_or_default();
     Json(Node {
+        name: app.bus.node().map(str::to_owned),
+        libraries: app.store.as_ref().is_some_and(Store::has_site).then(|| app.shared.standing()),
         version: env!("CARGO_PKG_VERSION"),
         since: *SINCE,
         calls,

@@ -19,6 +19,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 pub(super) use self::description::{Description, describe};
 use super::addresses::{closed, open};
+use super::elsewhere::is_its_nodes;
 use super::permit::Area;
 use super::problem::ProblemBody;
 use super::routes::App;
@@ -63,6 +64,9 @@ fn document() -> OpenApi {
     for (method, path, area, description) in open().into_descriptions().chain(closed().into_descriptions()) {
         let is_named = area.is_some() && method == Method::GET;
         let description = if is_named { description.conditional() } else { description };
+        let is_its_nodes = is_its_nodes(&method, path);
+        let description =
+            if is_its_nodes { description.refuses(&[StatusCode::MISDIRECTED_REQUEST]) } else { description };
         let operation = description.operation(&method, path, &mut schemas);
         let operation = match area {
             Some(area) => guarded(operation, &method, area),

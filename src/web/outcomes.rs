@@ -63,36 +63,26 @@ fn outcome_of(request: OutcomeRequest) -> Result<Outcome, Problem> {
 
 /// Keeps it with the call, then tells it: of a call that is up as all that happens to it, of one that has ended on the disk.
 async fn take(app: &App, call: String, outcome: Outcome) -> Result<Late, Problem> {
-    let on_board = app.bus.with_board(|board| {
-        let record = board.call(&call);
-        let refused = record.and_then(|record| record.refuses(&outcome));
-        (refused, board.is_active(&call), record.map(|record| (record.started, record.place())))
-    });
-    let (refused, is_up, on_board) = on_board;
-    let (started, place) = on_board.unzip();
-    if let Some(refused) = refused {
+    let now = Moment::now();
+    if let Some(late) = app.told().tell_outcome(&call, &outcome, now) {
+        return Ok(late);
+    }
+    let known = app.bus.with_board(|board| board.call(&call).map(|record| (record.refuses(&outcome), record.place())));
+    let (refused, place) = known.unzip();
+    if let Some(refused) = refused.flatten() {
         return Ok(refused);
     }
-    let now = Moment::now();
-    let notice = |started: Moment| {
-        let call_ms = now.0.saturating_sub(started.0);
-        Notice { call: call.clone(), call_ms, what: What::OutcomeTold(outcome.clone()) }
+    let Some(store) = &app.store else { return Ok(Late::NoSuchCall) };
+    let started = match store.tell_late(call.clone(), outcome.clone(), now).await.map_err(store_down)? {
+        Ok(started) => started,
+        Err(refused) => return Ok(refused),
     };
-    let started = match (&app.store, is_up) {
-        (Some(store), false) => match store.tell_late(call.clone(), outcome.clone(), now).await.map_err(store_down)? {
-            Ok(started) => started,
-            Err(refused) => return Ok(refused),
-        },
-        (None, _) | (_, true) => match started {
-            Some(started) => started,
-            None => return Ok(Late::NoSuchCall),
-        },
-    };
-    let place = match (place, &app.store) {
+    let place = match place {
+        Some(place) => Some(place),
         // Who sees one of before knows its record.
-        (None, Some(store)) => store.call(call.clone()).await.ok().flatten().map(|record| record.place()),
-        (place, _) => place,
+        None => store.call(call.clone()).await.ok().flatten().map(|record| record.place()),
     };
-    app.tell_of(&notice(started), now, place);
+    let call_ms = now.0.saturating_sub(started.0);
+    app.tell_of(&Notice { call, call_ms, what: What::OutcomeTold(outcome) }, now, place);
     Ok(Late::Taken)
 }

@@ -127,7 +127,7 @@ pub(super) async fn calls(
     who: Option<Extension<Who>>,
 ) -> Result<(Extension<FirstShown>, Json<OwnCalls>), Problem> {
     let (user, shown) = agent(who)?;
-    let own = OwnCalls::of(&app, &user).ok_or_else(nobody)?;
+    let own = OwnCalls::of(&app, &user, None).ok_or_else(nobody)?;
     let first = shown.first(own.ids().collect());
     Ok((Extension(FirstShown(first)), Json(own)))
 }
@@ -145,13 +145,17 @@ fn nobody() -> Problem {
 }
 
 impl OwnCalls {
-    /// Those of a person now; nothing of somebody who serves none.
-    fn of(app: &App, user: &str) -> Option<OwnCalls> {
+    /// Those of a person now, all of them or those among some; nothing of somebody who serves none.
+    fn of(app: &App, user: &str, among: Option<&BTreeSet<String>>) -> Option<OwnCalls> {
         let live = app.live.load();
         let claim = live.claims.get(user)?;
-        let calls = app.bus.with_board(|board| {
-            let own = board.active().filter(|record| claim.is_for(record, &live.agents));
-            own.take(CALLS_MAX).map(OwnCall::from).collect()
+        let is_own = |record: &&CallRecord| claim.is_for(record, &live.desks);
+        let calls = app.bus.with_board(|board| match among {
+            None => board.active().filter(is_own).take(CALLS_MAX).map(OwnCall::from).collect(),
+            Some(among) => {
+                let up = among.iter().filter(|call| board.is_active(call)).filter_map(|call| board.call(call));
+                up.filter(is_own).take(CALLS_MAX).map(OwnCall::from).collect()
+            }
         });
         Some(OwnCalls { calls })
     }
@@ -172,7 +176,7 @@ impl Claim {
     }
 
     /// Whether somebody speaks to the customer now: at the target that answered, or as the party that a fork names.
-    fn is_for(&self, record: &CallRecord, targets: &BTreeMap<String, String>) -> bool {
+    fn is_for(&self, record: &CallRecord, desks: &BTreeMap<String, Party>) -> bool {
         if record.state != Stands::Answered {
             return false;
         }
@@ -186,7 +190,7 @@ impl Claim {
         }
         match (self, &record.target) {
             (Claim::Target(name, _), Some(target)) => name == target,
-            (Claim::Extension(_), Some(target)) => targets.get(target).is_some_and(|address| self.is_at(address)),
+            (Claim::Extension(own), Some(target)) => desks.get(target).is_some_and(|desk| own.is(desk)),
             (_, None) => false,
         }
     }
@@ -217,6 +221,11 @@ impl Party {
         let same_host = |(own, other): (&String, &String)| own.eq_ignore_ascii_case(other);
         self.user == other.user && self.host.as_ref().zip(other.host.as_ref()).is_none_or(same_host)
     }
+}
+
+/// Who answers at targets, by their addresses; those that name nobody are left out.
+pub(super) fn parties(targets: &BTreeMap<String, String>) -> BTreeMap<String, Party> {
+    targets.iter().filter_map(|(name, address)| Some((name.clone(), Party::of(address)?))).collect()
 }
 
 impl From<&Step> for Mood {
@@ -337,7 +346,7 @@ mod tests {
             ("1003", "bot", false),
         ] {
             let claim = Claim::of(serves, &targets);
-            assert_eq!(claim.is_for(&answered(target), &targets), expected, "{serves} at {target}");
+            assert_eq!(claim.is_for(&answered(target), &parties(&targets)), expected, "{serves} at {target}");
         }
     }
 
@@ -359,7 +368,7 @@ mod tests {
                 details: Pii::new(BTreeMap::new()),
             };
             let answered = What::CallAnswered { target: "fork".to_owned(), setup_ms: 1 };
-            Claim::of(serves, &targets).is_for(&record(&[forked, answered]), &targets)
+            Claim::of(serves, &targets).is_for(&record(&[forked, answered]), &parties(&targets))
         };
         // It came to 4001.
         for (serves, callee, expected) in [

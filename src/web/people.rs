@@ -107,7 +107,7 @@ pub(super) async fn calls(
     let (store, address) = (kept(&app)?, of_somebody(&address)?);
     let before = before.unwrap_or(Moment(u64::MAX));
     let records = store.calls_of(address, before, CALLS_MAX).await.map_err(store_down)?;
-    let more = records.len() == CALLS_MAX;
+    let more = records.len() >= CALLS_MAX;
     let ids: Vec<String> = records.iter().map(|record| record.id.clone()).collect();
     audit(store, &who, "exported", json!({ "calls": ids })).await?;
     let playback = store.with_reels(ids).await.map_err(store_down)?;
@@ -163,7 +163,7 @@ pub(super) async fn erase(
                     outbox.forget(erased.calls.clone()).await;
                 }
                 for what in entries_of(&erased, &reason) {
-                    audit(&store, &who, "erased", what).await?;
+                    audit_done(&store, &who, "erased", what).await;
                 }
                 let receipt = store.sign(statement_of(&erased, Moment::now(), store.journal().last_seq()));
                 Ok(Json(Gone { erased, receipt }))
@@ -196,7 +196,7 @@ pub(super) async fn erase_tenant(
         }
         let ErasedTenant { tenant, calls, up, .. } = &erased;
         let what = json!({ "tenant": tenant, "calls": calls, "up": up, "reason": reason });
-        audit(&store, &who, "tenant_erased", what).await?;
+        audit_done(&store, &who, "tenant_erased", what).await;
         Ok(Json(erased))
     });
     deed.await.unwrap_or_else(|error| Err(store_down(error.to_string())))
@@ -209,10 +209,13 @@ pub(super) async fn hold(
     body: Body<ReasonRequest>,
 ) -> Result<Json<Hold>, Problem> {
     let ReasonRequest { address, reason } = read(body)?;
-    let (store, held) = (kept(&app)?, Held { reason: checked(reason)?, since: Moment::now() });
-    let hold = store.hold(of_somebody(&address)?, held).await.map_err(store_down)?;
+    let (store, reason, address) = (kept(&app)?, checked(reason)?, of_somebody(&address)?);
+    // First, as what is erased: it counts for good.
+    let what = json!({ "person": store.pseudonym(&address), "reason": reason });
+    audit(store, &who, "hold_asked", what).await?;
+    let hold = store.hold(address, Held { reason, since: Moment::now() }).await.map_err(store_down)?;
     let hold = hold.map_err(|held| held_already(&held))?;
-    audit(store, &who, "held", serde_json::to_value(&hold).expect("strings")).await?;
+    audit_done(store, &who, "held", serde_json::to_value(&hold).expect("strings")).await;
     Ok(Json(hold))
 }
 
@@ -223,10 +226,11 @@ pub(super) async fn release(
     body: Body<PersonRequest>,
 ) -> Result<Json<Hold>, Problem> {
     let PersonRequest { address } = read(body)?;
-    let store = kept(&app)?;
-    let released = store.release(of_somebody(&address)?).await.map_err(store_down)?;
+    let (store, address) = (kept(&app)?, of_somebody(&address)?);
+    audit(store, &who, "release_asked", json!({ "person": store.pseudonym(&address) })).await?;
+    let released = store.release(address).await.map_err(store_down)?;
     let hold = released.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "this person is not held"))?;
-    audit(store, &who, "released", serde_json::to_value(&hold).expect("strings")).await?;
+    audit_done(store, &who, "released", serde_json::to_value(&hold).expect("strings")).await;
     Ok(Json(hold))
 }
 
@@ -298,6 +302,13 @@ pub(super) fn checked(reason: String) -> Result<String, Problem> {
 pub(super) async fn audit(store: &Store, who: &Who, kind: &str, what: serde_json::Value) -> Result<(), Problem> {
     let written = store.audited(kind, who.name(), "", what).await;
     written.then_some(()).ok_or_else(|| store_down("the audit trail cannot be written".to_owned()))
+}
+
+/// Writes down that a deed is done, which the trail has been asked for already: it counts, and is told whatever becomes of that.
+pub(super) async fn audit_done(store: &Store, who: &Who, kind: &str, what: serde_json::Value) {
+    if !store.audited(kind, who.name(), "", what).await {
+        tracing::warn!(kind, "the audit trail has what was asked for, and not yet that it is done");
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //! for everybody, and who asks is in the audit trail before anything is played.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -14,7 +13,7 @@ use axum::{Extension, Json};
 use media::wav::{self, HEAD_OCTETS};
 use serde::Serialize;
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
@@ -24,10 +23,11 @@ use super::moment::Moment;
 use super::people::kept;
 use super::problem::Problem;
 use super::routes::{App, no_such_call};
+use super::seats::Seat;
 use super::signing::Who;
 use crate::reel::{RATE_HZ, Reel, ReelError, millis_of};
 
-/// Players at the same time, all calls together; further ones get 503.
+/// Players at the same time, all calls together; further ones get 503, as does whoever has as many as are left.
 pub(super) const PLAYERS_MAX: usize = 32;
 /// Pieces of five seconds on their way to a player.
 const PIECES_IN_FLIGHT: usize = 2;
@@ -80,8 +80,7 @@ pub(super) async fn play(
     Path(call): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let place = Arc::clone(&app.playing).try_acquire_owned();
-    let place = place.map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many calls are played"))?;
+    let seat = app.players.of(Some(&who))?;
     let reel = opened(&app, &call).await?;
     let samples = reel.samples.min(SAMPLES_MAX);
     let length = HEAD_OCTETS + samples * FRAME_OCTETS;
@@ -106,7 +105,7 @@ pub(super) async fn play(
         answer = answer.status(StatusCode::PARTIAL_CONTENT).header(CONTENT_RANGE, range);
     }
     let (sender, mut pieces) = mpsc::channel(PIECES_IN_FLIGHT);
-    tokio::spawn(send(reel, samples, octets, (sender, place)));
+    tokio::spawn(send(reel, samples, octets, (sender, seat)));
     let stream = futures::stream::poll_fn(move |context| pieces.poll_recv(context));
     answer.body(Body::from_stream(stream)).map_err(|error| store_down(error.to_string()))
 }
@@ -151,7 +150,7 @@ async fn send(
     mut reel: Reel,
     samples: u64,
     octets: Range<u64>,
-    (sender, _place): (mpsc::Sender<Result<Bytes, ReelError>>, OwnedSemaphorePermit),
+    (sender, _seat): (mpsc::Sender<Result<Bytes, ReelError>>, Seat),
 ) {
     let mut at = octets.start;
     while at < octets.end {

@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use axum::{Extension, Json};
 use routing::Policy;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,8 +16,11 @@ use utoipa::ToSchema;
 use super::libraries::{blocking, broken};
 use super::orders::{answered, ask};
 use super::problem::Problem;
+use super::reload::give_all;
 use super::routes::App;
-use crate::control::Order;
+use super::shared::Turn;
+use super::signing::Who;
+use crate::control::{Done, Order};
 use crate::libraries::Kind;
 
 /// The policies' files by name, as they were read when they were taken up.
@@ -171,10 +174,18 @@ pub(super) async fn show(State(app): State<App>, Path(name): Path<String>) -> Re
 }
 
 /// `POST /v1/policies/back`.
-pub(super) async fn back(State(app): State<App>) -> Result<Response, Problem> {
+pub(super) async fn back(State(app): State<App>, Extension(who): Extension<Who>) -> Result<Response, Problem> {
     // A replacement leaves in force what was so when it began to read.
     let _alone = app.replacing.lock().await;
-    answered(ask(&app, Order::PoliciesBack).await?)
+    let turn = Turn::take_if_free(&app).await;
+    let back = go_back(&app, &turn, who.name()).await;
+    turn.end().await;
+    answered(back?)
+}
+
+async fn go_back(app: &App, turn: &Turn, who: &str) -> Result<Done, Problem> {
+    let done = ask(app, Order::PoliciesBack).await?;
+    give_all(app, turn, who).await.map(|()| done)
 }
 
 fn label(text: &str) -> Option<String> {

@@ -5,6 +5,7 @@ use axum::extract::rejection::QueryRejection;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::moment::Moment;
 use super::orders::bad;
 use super::problem::Problem;
 
@@ -58,6 +59,13 @@ pub(super) fn page<T, K>(
     (page, next)
 }
 
+/// How many lines of a list, newest first, make a page: `limit`, and with the last of them all others of its millisecond, so that
+/// the list goes on by the time of that one.
+pub(super) fn page_end<T>(lines: &[T], limit: usize, time: impl Fn(&T) -> Moment) -> usize {
+    let Some(last) = limit.checked_sub(1).and_then(|last| lines.get(last)).map(&time) else { return lines.len() };
+    lines.partition_point(|line| time(line) >= last)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +76,13 @@ mod tests {
             assert_eq!(page([1, 2, 3].into_iter(), limit, |line| *line), expected);
         }
         assert_eq!(page(std::iter::empty::<u8>(), 1, |line| *line), (Vec::new(), None));
+    }
+
+    #[test]
+    fn a_page_ends_between_two_times() {
+        for (limit, expected) in [(1, 1), (2, 4), (3, 4), (4, 4), (5, 5), (9, 5)] {
+            assert_eq!(page_end(&[9, 7, 7, 7, 1], limit, |line| Moment(*line)), expected, "{limit}");
+        }
+        assert_eq!(page_end(&[], 1, |line| Moment(*line)), 0);
     }
 }

@@ -84,10 +84,13 @@ impl Readiness {
         self.reels_wanted.store(true, Ordering::Relaxed);
     }
 
-    /// Says that reports are to be written by the clock, and that nothing has gone wrong yet.
-    pub fn want_reports(&self) {
-        self.reports.store(true, Ordering::Relaxed);
-        self.reports_wanted.store(true, Ordering::Relaxed);
+    /// Says whether reports are to be written by the clock: as long as they are, it is told when one cannot be.
+    pub fn want_reports(&self, wanted: bool) {
+        // Where none were wanted nothing has gone wrong yet.
+        if wanted && !self.reports_wanted.load(Ordering::Relaxed) {
+            self.reports.store(true, Ordering::Relaxed);
+        }
+        self.reports_wanted.store(wanted, Ordering::Relaxed);
     }
 
     /// Says whether new calls are refused because the server is to stop.

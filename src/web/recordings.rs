@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
@@ -16,6 +17,7 @@ use futures::StreamExt;
 use nlu::recognition::Language;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 use utoipa::{IntoParams, ToSchema};
 
 use super::interactions::check_name;
@@ -31,6 +33,11 @@ use crate::shell::recordings::{Channels, RecordingState, Upload, channels_of, lo
 
 /// The largest recording, bytes: more than half an hour of two channels of 16 bits at 8 kHz.
 pub const RECORDING_BYTES_MAX: u64 = 64 << 20;
+/// How long until an upload is answered.
+pub(super) const UPLOAD_LIMIT: Duration = Duration::from_secs(600);
+/// How long it may take to come, so that there is time to look at it, and how long nothing of it may come.
+const WHOLE_WITHIN: Duration = Duration::from_secs(590);
+const PIECE_WITHIN: Duration = Duration::from_secs(10);
 /// Recordings that are uploaded at a time.
 pub(super) const UPLOADS_MAX: usize = 2;
 /// Pieces of an upload that wait for the disk.
@@ -79,7 +86,7 @@ pub(super) async fn upload(
         return Err(Problem::new(StatusCode::CONFLICT, "nobody listens: [listening] enabled = false"));
     }
     let folder = in_force.settings.store.as_ref().map(|store| store.folder.clone());
-    let file = written(request.into_body(), folder).await?;
+    let file = written(request.into_body(), folder, (WHOLE_WITHIN, PIECE_WITHIN)).await?;
     let file = blocking(move || checked(file, channels)).await??;
     let (customer, agent) = channels;
     let upload = Upload { file, opening, customer, agent };
@@ -116,7 +123,11 @@ fn read(app: &App, query: RecordingQuery, headers: &HeaderMap) -> Result<(Channe
 
 /// Writes what is uploaded into a file without a name, which is gone with whoever holds it: in the store's folder, where there is
 /// one, for what is temporary may lie in memory.
-async fn written(body: Body, folder: Option<PathBuf>) -> Result<File, Problem> {
+async fn written(
+    body: Body,
+    folder: Option<PathBuf>,
+    (whole_within, piece_within): (Duration, Duration),
+) -> Result<File, Problem> {
     let (pieces, mut inlet) = mpsc::channel::<axum::body::Bytes>(PIECES_MAX);
     let writing = tokio::task::spawn_blocking(move || {
         let kept = folder.and_then(|folder| tempfile::tempfile_in(folder).ok());
@@ -127,7 +138,10 @@ async fn written(body: Body, folder: Option<PathBuf>) -> Result<File, Problem> {
         Ok(file)
     });
     let (mut stream, mut bytes) = (body.into_data_stream(), 0);
-    while let Some(piece) = stream.next().await {
+    let whole_until = Instant::now() + whole_within;
+    loop {
+        let until = whole_until.min(Instant::now() + piece_within);
+        let Some(piece) = timeout_at(until, stream.next()).await.map_err(|_| too_slow())? else { break };
         let piece = piece.map_err(|error| bad(format!("the recording did not come whole: {error}")))?;
         bytes += piece.len() as u64;
         if bytes > RECORDING_BYTES_MAX {
@@ -145,6 +159,13 @@ async fn written(body: Body, folder: Option<PathBuf>) -> Result<File, Problem> {
     written.map_err(|error| unwritten(error.to_string()))
 }
 
+fn too_slow() -> Problem {
+    let (whole_s, piece_s) = (WHOLE_WITHIN.as_secs(), PIECE_WITHIN.as_secs());
+    let detail =
+        format!("the recording came too slowly: it has {whole_s} s, and something has to come every {piece_s} s");
+    Problem::new(StatusCode::REQUEST_TIMEOUT, detail)
+}
+
 /// Looks whether a recording has the channels that are asked for, and anything in them.
 fn checked(mut file: File, channels: Channels) -> Result<File, Problem> {
     let wrong = |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
@@ -153,4 +174,33 @@ fn checked(mut file: File, channels: Channels) -> Result<File, Problem> {
         return Err(wrong("found no audio, expected some".to_owned()));
     }
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::io::Read;
+
+    use axum::body::Bytes;
+    use futures::stream;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    #[tokio::test]
+    async fn an_upload_has_the_time_that_it_takes_as_long_as_something_comes() {
+        let twenty = || stream::iter((0..20).map(|_| Ok::<_, Infallible>(Bytes::from_static(b"a"))));
+        let mut text = String::new();
+        let in_no_time = Body::from_stream(twenty());
+        let mut file = written(in_no_time, None, (LONG, Duration::ZERO)).await.expect("nothing is waited for");
+        file.seek(SeekFrom::Start(0)).expect("a file");
+        file.read_to_string(&mut text).expect("text");
+        assert_eq!(text, "a".repeat(20));
+        for within in [(LONG, Duration::ZERO), (Duration::ZERO, LONG)] {
+            let without_an_end = Body::from_stream(twenty().chain(stream::pending()));
+            let refused = written(without_an_end, None, within).await.expect_err("nothing comes");
+            assert_eq!(refused.status, StatusCode::REQUEST_TIMEOUT, "{within:?}");
+        }
+    }
 }

@@ -50,6 +50,11 @@ impl Scope {
         }
     }
 
+    /// The routes and the tenant that limit it, where any do.
+    pub(super) fn limits(&self) -> (Option<BTreeSet<String>>, Option<String>) {
+        self.0.as_ref().map_or((None, None), |limits| (limits.routes.clone(), limits.tenant.clone()))
+    }
+
     /// Whether there are calls that are not in it.
     pub(super) fn is_limited(&self) -> bool {
         self.0.is_some()

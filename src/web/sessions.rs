@@ -19,8 +19,9 @@ use crate::settings::UserSettings;
 /// How long a session lasts that nobody uses, and at most.
 pub(super) const IDLE_MAX: Duration = Duration::from_secs(30 * 60);
 pub(super) const AGE_MAX: Duration = Duration::from_secs(12 * 3_600);
-/// Sessions at a time; at the limit, the one that was not used for longest ends.
+/// Sessions at a time, and of one user; at the limit, the one that was not used for longest ends.
 const SESSIONS_MAX: usize = 1_000;
+const SESSIONS_OF_ONE_MAX: usize = 32;
 /// Wrong passwords in a row from which on a user is locked out, for how long at first, and at most; twice as long each time.
 const WRONG_MAX: u32 = 5;
 const LOCKED_FIRST: Duration = Duration::from_secs(30);
@@ -151,11 +152,12 @@ impl Sessions {
     ) -> Result<String, &'static str> {
         let number = by_chance()?;
         self.suspects.remove(user);
-        if self.sessions.len() >= SESSIONS_MAX {
-            let unused = self.sessions.iter().min_by_key(|(_, session)| session.used).map(|(name, _)| *name);
-            if let Some(name) = unused {
-                self.remove(&name);
-            }
+        let is_own = |session: &Session| session.user == user;
+        let own = self.sessions.values().filter(|session| is_own(session)).count();
+        if own >= SESSIONS_OF_ONE_MAX {
+            self.end_unused(is_own);
+        } else if self.sessions.len() >= SESSIONS_MAX {
+            self.end_unused(|_| true);
         }
         let ended = CancellationToken::new();
         let shown = Shown::default();
@@ -205,6 +207,15 @@ impl Sessions {
         if is_otherwise {
             session.settings = known.clone();
             std::mem::take(&mut session.ended).cancel();
+        }
+    }
+
+    /// Ends the one of these that was not used for longest.
+    fn end_unused(&mut self, among: impl Fn(&Session) -> bool) {
+        let these = self.sessions.iter().filter(|(_, session)| among(session));
+        let unused = these.min_by_key(|(_, session)| session.used).map(|(name, _)| *name);
+        if let Some(name) = unused {
+            self.remove(&name);
         }
     }
 
@@ -338,12 +349,30 @@ mod tests {
             .map(|second| {
                 let now = Duration::from_secs(second as u64);
                 sessions.wrong(&format!("user {second}"), now);
-                sessions.begin("li", li.clone(), None, now).expect("random numbers")
+                sessions.begin(&format!("li {second}"), li.clone(), None, now).expect("random numbers")
             })
             .collect();
         let now = Duration::from_secs(1_000);
         assert!(sessions.user(&numbers[0], |_| Some(&li), now).is_none(), "unused for longest");
         assert!(sessions.user(&numbers[SESSIONS_MAX], |_| Some(&li), now).is_some());
         assert_eq!((sessions.sessions.len(), sessions.suspects.len()), (SESSIONS_MAX, SUSPECTS_MAX));
+    }
+
+    #[test]
+    fn whoever_signs_in_often_ends_sessions_of_their_own_alone() {
+        let (li, mut sessions) = (user(Role::Supervisor, "a long password"), Sessions::default());
+        let wang = sessions.begin("wang", li.clone(), None, Duration::ZERO).expect("random numbers");
+        let numbers: Vec<String> = (1..=SESSIONS_MAX)
+            .map(|second| {
+                let now = Duration::from_secs(second as u64);
+                sessions.begin("li", li.clone(), None, now).expect("random numbers")
+            })
+            .collect();
+        let now = Duration::from_secs(1_000);
+        assert_eq!(sessions.sessions.len(), 1 + SESSIONS_OF_ONE_MAX);
+        assert!(sessions.user(&wang, |_| Some(&li), now).is_some(), "it was not used for longest");
+        let left = |number: &&String| sessions.sessions.contains_key(&name_of(number));
+        let own: Vec<&String> = numbers.iter().filter(left).collect();
+        assert_eq!(own, numbers[SESSIONS_MAX - SESSIONS_OF_ONE_MAX..].iter().collect::<Vec<_>>(), "the last ones");
     }
 }

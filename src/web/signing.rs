@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
-use super::limits::Peer;
+use super::limits::{Peer, address, network};
 use super::live::{Live, TenantToken};
 use super::moment::Moment;
 use super::oidc;
@@ -28,6 +28,7 @@ use super::permit::{Area, areas};
 use super::problem::Problem;
 use super::routes::App;
 use super::scope::Scope;
+use super::seats::Seats;
 use super::sessions::{AGE_MAX, IDLE_MAX, Known, Sessions, Shown};
 use crate::pii::Pii;
 use crate::settings::{UserSettings, is_this_machine};
@@ -40,7 +41,7 @@ pub(super) const CONSOLE_HEADER: &str = "x-calmline-console";
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 /// Passwords that are checked at the same time: each takes a processor and 19 MiB, which calls need, too.
 const CHECKS_MAX: usize = 1;
-/// Sign-ins that wait for their turn; further ones are told to come again.
+/// Sign-ins that wait for their turn; further ones, and those of an address that has as many as are left, are told to come again.
 const WAITING_MAX: usize = 32;
 /// The longest name and password that are looked at, bytes.
 const FIELD_BYTES_MAX: usize = 256;
@@ -50,7 +51,7 @@ const FIELD_BYTES_MAX: usize = 256;
 pub(super) struct Signed {
     sessions: Arc<Mutex<Sessions>>,
     checks: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
+    waiting: Arc<Seats>,
     started: Instant,
     /// What a password is compared with whose user there is none of, so that it takes as long.
     nobody: Arc<PasswordDigest>,
@@ -145,6 +146,11 @@ pub(super) struct SessionBody {
 }
 
 impl Credentials {
+    /// Those of somebody who is known already.
+    pub(super) fn of(user: String, password: String, code: Option<String>) -> Self {
+        Self { user, password, code }
+    }
+
     fn fits(&self) -> bool {
         let lengths = [self.user.len(), self.password.len(), self.code.as_ref().map_or(0, String::len)];
         lengths.into_iter().all(|length| length <= FIELD_BYTES_MAX)
@@ -152,7 +158,7 @@ impl Credentials {
 }
 
 impl SessionBody {
-    fn new(user: String, role: Role) -> Self {
+    pub(super) fn new(user: String, role: Role) -> Self {
         Self { user, role: role.name(), may: areas(role), idle_s: IDLE_MAX.as_secs() }
     }
 }
@@ -166,7 +172,7 @@ impl Signed {
         Ok(Self {
             sessions: Arc::default(),
             checks: Arc::new(Semaphore::new(CHECKS_MAX)),
-            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+            waiting: Seats::new(WAITING_MAX, "sign-ins"),
             started: Instant::now(),
             nobody: Arc::new(PasswordDigest::of("nobody has this password")?),
         })
@@ -246,7 +252,7 @@ impl Signed {
         if let Some(refusal) = locked(&given.user) {
             return Err(refusal);
         }
-        let digest = known.as_ref().map_or_else(|| PasswordDigest::clone(&self.nobody), |known| known.password.clone());
+        let (known, digest) = self.compared(known);
         let Credentials { user, password, code } = given;
         let checked = tokio::task::spawn_blocking(move || digest.is_of(&password)).await;
         let known = known.filter(|_| checked.unwrap_or(false));
@@ -258,6 +264,15 @@ impl Signed {
 }
 
 impl Signed {
+    /// The entry of somebody who has a password, and the hash that is compared: nobody's for everybody else, among them those
+    /// who sign in at a provider.
+    fn compared(&self, known: Option<UserSettings>) -> (Option<UserSettings>, PasswordDigest) {
+        let known = known.filter(|known| known.password.is_hash());
+        let nobodys = || PasswordDigest::clone(&self.nobody);
+        let digest = known.as_ref().map_or_else(nobodys, |known| known.password.clone());
+        (known, digest)
+    }
+
     /// The entry of a user whose password was right, once the code is, too, where one is needed. What is wrong counts.
     fn second(&self, user: &str, known: Option<UserSettings>, code: Option<&str>) -> Result<UserSettings, Refusal> {
         let mut sessions = self.sessions();
@@ -283,29 +298,60 @@ pub(super) async fn sign_in(
         return *refused;
     }
     let given = match given {
-        Ok(Json(given)) if given.fits() => given,
-        Ok(_) => return Problem::new(StatusCode::BAD_REQUEST, "a name, password or code is too long").into_response(),
+        Ok(Json(given)) => given,
         Err(error) => return Problem::new(StatusCode::BAD_REQUEST, error.body_text()).into_response(),
     };
     if !is_own(&Method::POST, &headers) {
         return strange().into_response();
     }
+    let from = peer.map(|Extension(Peer(peer))| network(address(peer, &headers)).to_string());
+    let entering = app.clone();
+    // On its own: whoever asks may go before the password is checked, and it counts, and is in the trail, all the same.
+    let deed = async move {
+        let user = given.user.clone();
+        match checked(&entering, from.as_deref(), given).await {
+            Ok(settings) => entered(&entering, &headers, user, settings).await,
+            Err(refused) => *refused,
+        }
+    };
+    app.on_its_own(deed).await
+}
+
+/// Begins the session of somebody who was let in.
+async fn entered(app: &App, headers: &HeaderMap, user: String, settings: UserSettings) -> Response {
+    let role = settings.role;
+    let begun = app.signed.begin(headers, &user, settings, None);
+    let number = match begun {
+        Ok(number) => number,
+        Err(why) => return Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
+    };
+    app.audit("signed_in", &user, "", json!({ "role": role.name() })).await;
+    let cookie = set_cookie(headers, &number, AGE_MAX);
+    ([(SET_COOKIE, cookie)], Json(SessionBody::new(user, role))).into_response()
+}
+
+/// Checks a password that came `from` somewhere, once it is its turn: the user's entry, or what is answered. What is wrong is on
+/// record.
+pub(super) async fn checked(
+    app: &App,
+    from: Option<&str>,
+    given: Credentials,
+) -> Result<UserSettings, Box<Response>> {
+    let problem = |status, detail| Problem::new(status, detail).into_response();
+    if !given.fits() {
+        return Err(Box::new(problem(StatusCode::BAD_REQUEST, "a name, password or code is too long")));
+    }
     let known = app.live.load().users.get(&given.user).cloned();
     let (user, is_known) = (given.user.clone(), known.is_some());
-    let Ok(place) = Arc::clone(&app.signed.waiting).try_acquire_owned() else {
+    let Ok(seat) = app.signed.waiting.take(from) else {
         let detail = "too many sign-ins at a time: try again in a moment";
-        return ([(RETRY_AFTER, "1")], Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)).into_response();
+        let busy = problem(StatusCode::TOO_MANY_REQUESTS, detail);
+        return Err(Box::new(([(RETRY_AFTER, "1")], busy).into_response()));
     };
-    let check = app.signed.clone().check(known, given);
-    // On its own: whoever asks may go before the password is checked, and it counts all the same.
-    let checked = tokio::spawn(async move {
-        let checked = check.await;
-        drop(place);
-        checked
-    });
-    let checked = checked.await;
-    let settings = match checked.unwrap_or(Err(Refusal::Wrong { locks: false })) {
-        Ok(settings) => settings,
+    let checked = app.signed.clone().check(known, given).await;
+    drop(seat);
+    match checked {
+        Ok(settings) => Ok(settings),
         Err(refusal) => {
             // A name that is none may be a password that was typed in its place; and the trail is for good.
             if let Refusal::Wrong { locks } = refusal
@@ -313,18 +359,9 @@ pub(super) async fn sign_in(
             {
                 app.audit("sign_in_refused", &user, "", json!({ "locks": locks })).await;
             }
-            return refused(&refusal);
+            Err(Box::new(refused(&refusal)))
         }
-    };
-    let role = settings.role;
-    let begun = app.signed.begin(&headers, &user, settings, None);
-    let number = match begun {
-        Ok(number) => number,
-        Err(why) => return Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
-    };
-    app.audit("signed_in", &user, "", json!({ "role": role.name() })).await;
-    let cookie = set_cookie(&headers, &number, AGE_MAX);
-    ([(SET_COOKIE, cookie)], Json(SessionBody::new(user, role))).into_response()
+    }
 }
 
 /// `GET /v1/session`.
@@ -368,12 +405,12 @@ fn refused(refusal: &Refusal) -> Response {
     ([(RETRY_AFTER, wait)], Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)).into_response()
 }
 
-fn strange() -> Problem {
+pub(super) fn strange() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, format!("expected a request of the console, with `{CONSOLE_HEADER}`"))
 }
 
 /// Whether a request comes from one of our own pages: what changes anything has the header, a WebSocket our origin.
-fn is_own(method: &Method, headers: &HeaderMap) -> bool {
+pub(super) fn is_own(method: &Method, headers: &HeaderMap) -> bool {
     if headers.contains_key(UPGRADE) {
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let origin = text(ORIGIN).and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
@@ -409,4 +446,34 @@ pub(super) fn is_plain_here(headers: &HeaderMap) -> bool {
     }
     let host = text(HOST);
     is_this_machine(host.rsplit_once(':').map_or(host, |(name, _)| name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_signs_in_at_a_provider_is_compared_with_nobody_and_let_in_by_no_password() {
+        let signed = Signed::new().expect("random numbers");
+        let password = PasswordDigest::of_subject("https://id.example", "4711");
+        let guest =
+            UserSettings { role: Role::Supervisor, password, serves: None, totp: None, routes: None, tenant: None };
+        let (known, digest) = signed.compared(Some(guest.clone()));
+        assert!(known.is_none() && digest == *signed.nobody);
+        let (user, password) = ("li".to_owned(), "nobody has this password".to_owned());
+        let checked = signed.clone().check(Some(guest), Credentials { user, password, code: None }).await;
+        assert!(matches!(checked, Err(Refusal::Wrong { locks: false })));
+
+        let password = PasswordDigest::of("a long password").expect("random numbers");
+        let user = UserSettings {
+            role: Role::Supervisor,
+            password: password.clone(),
+            serves: None,
+            totp: None,
+            routes: None,
+            tenant: None,
+        };
+        let (known, digest) = signed.compared(Some(user));
+        assert!(known.is_some() && digest == password);
+    }
 }

@@ -5,11 +5,13 @@ mod answers;
 mod audit;
 mod client;
 mod elsewhere;
+mod forward;
 mod frames;
 mod hostile;
 mod library;
 mod oidc;
 mod orders;
+mod pages;
 mod people;
 mod playback;
 mod reload;
@@ -116,7 +118,16 @@ async fn try_fixture(options: WebOptions, store: Option<Store>) -> Result<Fixtur
 }
 
 async fn try_fixture_of(bus: Bus, options: WebOptions, store: Option<Store>) -> Result<Fixture, WebError> {
-    let (bus, readiness) = (Arc::new(bus), Arc::new(Readiness::default()));
+    fixture_on(Arc::new(bus), options, (store, None)).await
+}
+
+/// The same on a bus between nodes.
+async fn fixture_on(
+    bus: Arc<Bus>,
+    options: WebOptions,
+    (store, carrier): (Option<Store>, Option<Carrier>),
+) -> Result<Fixture, WebError> {
+    let readiness = Arc::new(Readiness::default());
     let (sender, orders) = mpsc::channel(2);
     let (reloads, asks) = mpsc::channel(1);
     let parties = Arc::new(Parties::default());
@@ -140,6 +151,7 @@ async fn try_fixture_of(bus: Bus, options: WebOptions, store: Option<Store>) -> 
         reels: store.clone().map(|store| reels(store, &copies)),
         store,
         outbox: None,
+        carrier,
     };
     let handle = serve(options, inside).await?;
     Ok(Fixture { handle, bus, readiness, escalating, orders, asks, parties, copies })

@@ -2,6 +2,7 @@
 //! removed here. Passwords and second factors are made by the server and shown once.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -17,7 +18,7 @@ use super::WebError;
 use super::calls::store_down;
 use super::libraries::blocking;
 use super::orders::{Body, bad, read};
-use super::people::{audit, kept};
+use super::people::{audit, audit_done, kept};
 use super::problem::Problem;
 use super::query::{PageQuery, page};
 use super::routes::App;
@@ -25,10 +26,14 @@ use super::signing::Who;
 use crate::accounts::{ACCOUNTS_MAX, Account, Secrets};
 use crate::libraries::Version;
 use crate::settings::{TENANT, UserSettings, check_user_name, is_tenant};
+use crate::store::Store;
 use crate::users::Role;
 
 /// The longest target or extension of an agent, characters.
 const SERVES_CHARACTERS_MAX: usize = 64;
+/// Whoever of a site changes users, and for how long that may take.
+const LEASE: &str = "users";
+const LEASE_LASTS: Duration = Duration::from_secs(3);
 
 /// Everybody who may sign in.
 #[derive(Serialize, ToSchema)]
@@ -133,7 +138,7 @@ pub(super) async fn create(
     let NewUser { name, role, serves, tenant, second_factor } = read(body)?;
     let wrong = |expected: &str| bad(format!("found the name {name:?}, expected {expected}"));
     check_user_name(&name).map_err(wrong)?;
-    let _alone = app.accounts.changing.lock().await;
+    let _alone = alone(&app).await?;
     let known = known(&app)?;
     if app.accounts.is_configured(&name) || known.contains_key(&name) {
         return Err(Problem::new(StatusCode::CONFLICT, format!("there is a user {name}")));
@@ -163,7 +168,7 @@ pub(super) async fn change(
     body: Body<UserChange>,
 ) -> Result<Response, Problem> {
     let UserChange { role, serves, tenant, disabled } = read(body)?;
-    let _alone = app.accounts.changing.lock().await;
+    let _alone = alone(&app).await?;
     let before = account(&app, &name)?;
     check_version(&headers, &before)?;
     check_other(&who, &name)?;
@@ -183,7 +188,7 @@ pub(super) async fn remove(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let _alone = app.accounts.changing.lock().await;
+    let _alone = alone(&app).await?;
     check_version(&headers, &account(&app, &name)?)?;
     check_other(&who, &name)?;
     put(&app, &who, "user_removed", &name, None).await?;
@@ -196,7 +201,7 @@ pub(super) async fn renew_password(
     Extension(who): Extension<Who>,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    let _alone = app.accounts.changing.lock().await;
+    let _alone = alone(&app).await?;
     let (account, secrets) = renewed(&name, account(&app, &name)?, true, false).await?;
     put(&app, &who, "password_renewed", &name, Some(account.clone())).await?;
     Ok(answer(&name, &account, Some(secrets)).into_response())
@@ -208,7 +213,7 @@ pub(super) async fn renew_totp(
     Extension(who): Extension<Who>,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    let _alone = app.accounts.changing.lock().await;
+    let _alone = alone(&app).await?;
     let (account, secrets) = renewed(&name, account(&app, &name)?, false, true).await?;
     put(&app, &who, "second_factor_renewed", &name, Some(account.clone())).await?;
     Ok(answer(&name, &account, Some(secrets)).into_response())
@@ -220,10 +225,26 @@ pub(super) async fn remove_totp(
     Extension(who): Extension<Who>,
     Path(name): Path<String>,
 ) -> Result<Response, Problem> {
-    let _alone = app.accounts.changing.lock().await;
+    let _alone = alone(&app).await?;
     let account = Account { totp: None, ..account(&app, &name)? };
     put(&app, &who, "second_factor_removed", &name, Some(account.clone())).await?;
     Ok(answer(&name, &account, None).into_response())
+}
+
+/// What is being changed by nobody else: of a site neither by another node, for a moment at least; and as it is by now.
+async fn alone(app: &App) -> Result<tokio::sync::MutexGuard<'_, ()>, Problem> {
+    let alone = app.accounts.changing.lock().await;
+    let store = kept(app)?;
+    if store.has_site() {
+        if !store.has_lease(LEASE.to_owned(), LEASE_LASTS).await.map_err(store_down)? {
+            let detail = "users are being changed by another node: try again in a moment";
+            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+        }
+        let now = store.accounts().await.map_err(store_down)?;
+        let broken = |error: WebError| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
+        app.accounts.keep(now).map_err(broken)?;
+    }
+    Ok(alone)
 }
 
 /// Those that are kept.
@@ -233,7 +254,7 @@ fn known(app: &App) -> Result<BTreeMap<String, Account>, Problem> {
 }
 
 /// One of those that are kept.
-fn account(app: &App, name: &str) -> Result<Account, Problem> {
+pub(super) fn account(app: &App, name: &str) -> Result<Account, Problem> {
     if app.accounts.is_configured(name) {
         let detail = format!("{name} stands in the configuration: change it there, and have it read again");
         return Err(Problem::new(StatusCode::CONFLICT, detail));
@@ -296,7 +317,7 @@ async fn renewed(name: &str, mut account: Account, password: bool, totp: bool) -
 }
 
 /// Writes down who asks for a change of an account, changes it, and writes down that it is done; sessions that it ends, end now.
-async fn put(app: &App, who: &Who, kind: &str, name: &str, account: Option<Account>) -> Result<(), Problem> {
+pub(super) async fn put(app: &App, who: &Who, kind: &str, name: &str, account: Option<Account>) -> Result<(), Problem> {
     let store = kept(app)?;
     let mut all = known(app)?;
     let what = json!({ "user": name, "before": all.get(name).map(told), "after": account.as_ref().map(told) });
@@ -310,11 +331,22 @@ async fn put(app: &App, who: &Who, kind: &str, name: &str, account: Option<Accou
     let broken = |error: WebError| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
     app.accounts.keep(all).map_err(broken)?;
     app.signed.look(&app.live.load());
+    tell_others(app, store).await;
     // It counts already, and what was made for it is shown this once: that is not held back.
-    if !store.audited(kind, who.name(), "", what).await {
-        tracing::warn!(kind, "the audit trail has what was asked for, and not yet that it is done");
-    }
+    audit_done(store, who, kind, what).await;
     Ok(())
+}
+
+/// Lets other nodes of a site know, and change users themselves.
+async fn tell_others(app: &App, store: &Store) {
+    if !store.has_site() {
+        return;
+    }
+    // One that cannot be given back lapses.
+    let _ = store.give_back(LEASE.to_owned()).await;
+    if let Some(carrier) = &app.carrier {
+        carrier.tell_changed().await;
+    }
 }
 
 /// What the audit trail says of an account: nothing that opens anything.

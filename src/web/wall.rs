@@ -14,7 +14,7 @@ use axum::extract::ws::{Utf8Bytes, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
@@ -23,11 +23,12 @@ use super::events::{INCOMING_BYTES_MAX, Told, lagged_json, serve_socket, spoken}
 use super::problem::Problem;
 use super::routes::App;
 use super::scope::Scope;
+use super::seats::Seat;
 use super::signing::{Ended, Who};
 
 /// How often walls are told what has happened.
 const TICK: Duration = Duration::from_millis(200);
-/// Most walls at the same time; further ones get 503.
+/// Most walls at the same time; further ones get 503, as does whoever has as many as are left.
 pub const WALLS_MAX: usize = 512;
 
 /// What a wall is told at a time.
@@ -41,13 +42,13 @@ pub(super) struct WallBody<'a> {
     events: Vec<EventBody<'a>>,
 }
 
-/// One who watches; the place is free again when this is dropped.
+/// One who watches; the seat is free again when this is dropped.
 struct Watcher {
     told: broadcast::Receiver<Arc<Together>>,
     scope: Scope,
     closing: CancellationToken,
     ended: Ended,
-    _place: OwnedSemaphorePermit,
+    _seat: Seat,
 }
 
 /// Tells all walls, again and again, until the API closes.
@@ -71,9 +72,8 @@ pub(super) async fn wall(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let upgrade = upgrade.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
-    let full = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many walls");
     let watcher = Watcher {
-        _place: Arc::clone(&app.walls).try_acquire_owned().map_err(full)?,
+        _seat: app.walls.of(who.as_deref())?,
         told: app.bus.subscribe_together(),
         scope: Scope::of(who.as_deref()),
         closing: app.closing,

@@ -86,11 +86,11 @@ fn what_is_said_does_not_leave_its_regions() {
     let scene = folder("elsewhere-region");
     std::fs::create_dir_all(&scene).expect("a folder");
     let file = scene.join("calmline.toml");
-    let check = |region: &str, url: &str| {
+    let check_route = |region: &str, url: &str, of_route: &str| {
         let text = format!(
             "[listening]\n[privacy]\nregions = [\"cn\"]\n[recognition]\nengine = \"funasr\"\nfallback = \"none\"\n\
              url = \"{url}\"\n{region}\nphrases = [{:?}]\n[targets.bot]\nuri = \"sip:b@127.0.0.1\"\n[[route]]\nname = \"all\"\n\
-             targets = [\"bot\"]\nscenario = \"any\"\n",
+             targets = [\"bot\"]\nscenario = \"any\"\n{of_route}\n",
             list(&scene)
         );
         std::fs::write(&file, text).expect("disk space");
@@ -99,6 +99,7 @@ fn what_is_said_does_not_leave_its_regions() {
         let told = [output.stdout, output.stderr].map(|octets| String::from_utf8_lossy(&octets).into_owned()).concat();
         (output.status.success(), told)
     };
+    let check = |region: &str, url: &str| check_route(region, url, "");
     for (region, found) in [("region = \"us\"", "\"us\" for wss://"), ("", "no region for wss://")] {
         let (is_good, told) = check(region, "asr.example:10095");
         let expected =
@@ -109,6 +110,10 @@ fn what_is_said_does_not_leave_its_regions() {
     assert!(is_good && told.contains("recognition: what goes to asr.example is not encrypted"), "{told}");
     let (is_good, told) = check("region = \"cn\"", "asr.example:10095");
     assert!(is_good && !told.contains("not encrypted"), "{told}");
+    let (is_good, told) = check_route("region = \"cn\"", "asr.example:10095", "region = \"eu\"");
+    assert!(!is_good && told.contains("route[1].region: found \"eu\""), "{told}");
+    let (is_good, told) = check_route("region = \"cn\"", "asr.example:10095", "region = \"cn\"");
+    assert!(is_good, "{told}");
 }
 
 fn stage(name: &str, far: SocketAddr, more: &str) -> Stage {

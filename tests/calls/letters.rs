@@ -10,11 +10,11 @@ use std::time::Duration;
 use calmline::demo::server::{ask, get};
 use serde_json::Value;
 
-use self::office::Office;
+pub use self::office::Office;
 use crate::kept::Again;
 use crate::stage::{Setup, Stage, eventually, folder};
 
-const PASSWORD: &str = "a password of both";
+pub const PASSWORD: &str = "a password of both";
 
 #[test]
 fn reports_are_mailed_once_over_refusals_and_a_crash() {

@@ -24,6 +24,7 @@ mod library;
 mod models;
 mod moves;
 mod odd;
+mod outside;
 mod playback;
 mod policies;
 mod programs;

@@ -155,7 +155,7 @@ fn program(web: SocketAddr, token: &str, words: &[&str]) -> (Option<i32>, String
 
 /// What the receiver does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Does {
+pub enum Does {
     Take,
     Fail,
     Refuse,
@@ -212,7 +212,7 @@ impl Receiver {
         Receiver { at, state }
     }
 
-    fn does(&self, does: Does) {
+    pub fn does(&self, does: Does) {
         self.state.lock().expect("nobody panics").0 = does;
     }
 
@@ -220,7 +220,7 @@ impl Receiver {
         self.state.lock().expect("nobody panics").1.clone()
     }
 
-    fn taken(&self) -> usize {
+    pub fn taken(&self) -> usize {
         self.state.lock().expect("nobody panics").2
     }
 }

@@ -134,6 +134,13 @@ export const api = {
     if (data === undefined) throw problemOf(response, error);
     return data;
   },
+  /** Gives whoever is signed in another password: what they may do now. */
+  async changePassword(password: string, newPassword: string, code?: string): Promise<Session> {
+    const body = { password, new_password: newPassword, ...(code !== undefined && { code }) };
+    const { data, error, response } = await answerOf(http.POST("/v1/me/password", { body }));
+    if (data === undefined) throw problemOf(response, error);
+    return data;
+  },
   /** Signs out; where a browser goes to sign out of the provider, too, by which it had signed in. */
   signOut: async (): Promise<string | null> => {
     const out = (await told(http.DELETE("/v1/session"))) as { provider?: string } | undefined;

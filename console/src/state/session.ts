@@ -67,6 +67,11 @@ export async function signIn(name: string, password: string, code?: string): Pro
   accept(await api.signIn(name, password, code));
 }
 
+/** Other windows of this browser go on by the same new cookie. */
+export async function changePassword(password: string, newPassword: string, code?: string): Promise<void> {
+  accept(await api.changePassword(password, newPassword, code));
+}
+
 export async function signOut(reason: OutReason): Promise<void> {
   dismiss(reason);
   others.postMessage("out" satisfies Word);

@@ -43,6 +43,17 @@ export const en: Texts = {
     },
   },
   session: { signOut: "Sign out", signedInAs: (user) => `Signed in as ${user}`, role: "Role" },
+  password: {
+    change: "Change password",
+    current: "Current password",
+    other: "New password (10 bytes at least)",
+    again: "New password again",
+    differ: "The new passwords differ.",
+    wrong: "The current password or the code is wrong.",
+    elsewhere: "Your account is not kept here: ask an administrator, or change it where you signed in.",
+    done: "Your password is changed. Your sessions elsewhere have ended.",
+    submit: "Change",
+  },
   settings: {
     language: "Language",
     theme: "Appearance",

@@ -13,6 +13,8 @@ interface NodeTexts {
   calls: string;
   memory: string;
   lateness: string;
+  libraries: string;
+  librariesAt: (has: number, of: number) => string;
   cpu: (processors: number) => string;
   backlog: string;
   queue: string;
@@ -47,6 +49,8 @@ export const NODE: Record<"zh" | "en", NodeTexts> = {
     calls: "进行中的通话",
     memory: "内存",
     lateness: "媒体时钟延迟",
+    libraries: "站点资料库",
+    librariesAt: (has, of) => `第 ${has} 次变更，共 ${of} 次`,
     cpu: (processors) => `处理器（${processors} 核）`,
     backlog: "监测积压",
     queue: "控制队列",
@@ -79,6 +83,8 @@ export const NODE: Record<"zh" | "en", NodeTexts> = {
     calls: "Calls that are up",
     memory: "Memory",
     lateness: "Media ticks late",
+    libraries: "The site’s libraries",
+    librariesAt: (has, of) => `change ${has} of ${of}`,
     cpu: (processors) => (processors === 1 ? "Processor" : `Processors (${processors})`),
     backlog: "Audio that waits for listening",
     queue: "Queue of call control",

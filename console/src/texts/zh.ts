@@ -40,6 +40,17 @@ export const zh = {
     },
   },
   session: { signOut: "退出登录", signedInAs: (user: string) => `当前用户：${user}`, role: "角色" },
+  password: {
+    change: "修改密码",
+    current: "当前密码",
+    other: "新密码（至少 10 个字节）",
+    again: "再次输入新密码",
+    differ: "两次输入的新密码不一致。",
+    wrong: "当前密码或验证码不正确。",
+    elsewhere: "您的账户不在此处管理：请联系管理员，或在您登录所用的身份提供方修改。",
+    done: "密码已修改。您在别处的会话均已结束。",
+    submit: "修改",
+  },
   settings: {
     language: "语言",
     theme: "外观",

@@ -6,6 +6,7 @@ use std::time::Duration;
 use media::StreamSettings;
 
 use crate::audio::Audio;
+use crate::latency::Latencies;
 use crate::network::BadNetwork;
 use crate::phone::{Input, Output, Phone};
 use crate::stream::{Keep, Recording, Stream, StreamPlan};
@@ -36,6 +37,17 @@ impl Endpoint {
             Endpoint::Phone(phone) => phone.heard(call.unwrap_or(phone.calls().saturating_sub(1))),
             Endpoint::Streams(streams) => {
                 streams.streams.get(call.unwrap_or(0)).map(Stream::recording).unwrap_or_default()
+            }
+        }
+    }
+
+    pub(super) fn take_latencies(&mut self) -> Latencies {
+        match self {
+            Endpoint::Phone(phone) => phone.take_latencies(),
+            Endpoint::Streams(streams) => {
+                let mut all = Latencies::default();
+                streams.streams.iter_mut().for_each(|stream| all.merge(&stream.take_latencies()));
+                all
             }
         }
     }

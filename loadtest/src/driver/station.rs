@@ -21,6 +21,7 @@ use super::arrival::Arrivals;
 use super::endpoint::{Endpoint, Streams};
 use super::loopback;
 use crate::audio::Audio;
+use crate::latency::Latencies;
 use crate::phone::{CallIndex, Input, Order, Output, Phone, PhoneSettings, TimedEvent};
 use crate::stream::{Keep, Recording, StreamPlan, StreamStats};
 
@@ -43,6 +44,7 @@ pub(super) enum Command {
     StopStreams { id: usize },
     Order { id: usize, order: Box<dyn FnOnce(CallIndex) -> Order + Send> },
     Heard { id: usize, call: Option<usize>, reply: SyncSender<Recording> },
+    TakeLatencies { id: usize, reply: SyncSender<Latencies> },
     Stats { id: usize, reply: SyncSender<Vec<StreamStats>> },
     CallsOpen { id: usize, reply: SyncSender<usize> },
     Stop,
@@ -270,6 +272,9 @@ impl Station {
             Command::Heard { id, call, reply } => {
                 // Whoever asked may have stopped waiting.
                 let _ = reply.try_send(self.endpoint(id).map(|endpoint| endpoint.heard(call)).unwrap_or_default());
+            }
+            Command::TakeLatencies { id, reply } => {
+                let _ = reply.try_send(self.endpoint(id).map(Endpoint::take_latencies).unwrap_or_default());
             }
             Command::Stats { id, reply } => {
                 let stats = |phone: &Phone| (0..phone.calls()).map(|call| phone.stats(call)).collect();

@@ -19,20 +19,20 @@ pub struct Usage {
 
 /// A process of this machine.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     pid: u32,
 }
 
 impl Process {
-    pub(super) fn new(pid: u32) -> Self {
+    pub(crate) fn new(pid: u32) -> Self {
         Process { pid }
     }
 
-    pub(super) fn own() -> Self {
+    pub(crate) fn own() -> Self {
         Process::new(std::process::id())
     }
 
-    pub(super) fn usage(&self) -> io::Result<Usage> {
+    pub(crate) fn usage(&self) -> io::Result<Usage> {
         let read = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", self.pid));
         let ticks = cpu_ticks(&read("stat")?).ok_or_else(|| unreadable("stat"))?;
         let rss_kb = rss_kilobytes(&read("status")?).ok_or_else(|| unreadable("status"))?;
@@ -65,6 +65,11 @@ impl Process {
                 u64::from(socket.and_then(|inode| inode.parse().ok()).is_some_and(|inode| inodes.contains(&inode)));
         }
         Ok(count)
+    }
+
+    /// Threads.
+    pub(super) fn threads(&self) -> io::Result<u64> {
+        Ok(std::fs::read_dir(format!("/proc/{}/task", self.pid))?.count() as u64)
     }
 
     /// CPU of the threads whose names begin so.
@@ -131,6 +136,7 @@ mod tests {
     fn ourselves() {
         assert!(Process::own().usage().expect("our own").rss_bytes > 0);
         assert!(Process::own().files().expect("our own") > 2);
+        assert!(Process::own().threads().expect("our own") > 0);
         // Other tests of this process have sockets too, but none that come and go.
         let _socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
         assert!(Process::own().udp_ports().expect("our own") > 0);

@@ -12,6 +12,8 @@ use std::time::Duration;
 use media::network::Random;
 use media::{Direction, dtmf};
 
+use super::direct::Direct;
+use super::report::Spread;
 use super::{CALLS_MAX, RATE_MAX, Server, Speaking, any_port, invalid, loopback, raise_file_limit};
 use crate::driver::{PhoneHandle, Phones};
 use crate::phone::{self, CallIndex, Event, Outgoing};
@@ -19,10 +21,11 @@ use crate::phone::{self, CallIndex, Event, Outgoing};
 mod report;
 mod server;
 
-pub use report::{Sample, SoakReport};
+pub(crate) use server::sum;
 
-use report::Counts;
-use server::Watched;
+pub use report::{Counts, Sample, SoakReport, Times};
+
+use server::{Heard, Watched};
 
 /// The longest soak.
 pub const MINUTES_MAX: f64 = 24.0 * 60.0;
@@ -34,6 +37,8 @@ const SAMPLES_MAX: u32 = 720;
 const TEARDOWN_MAX: Duration = Duration::from_secs(20);
 /// How long a server may keep its ports after its last call.
 const PORTS_REST_MAX: Duration = Duration::from_secs(30);
+/// Pairs of telephones that speak past the server at the same time.
+const DIRECT_PAIRS: usize = 16;
 /// How often the telephones' events are looked at.
 const STEP: Duration = Duration::from_millis(10);
 
@@ -58,7 +63,7 @@ pub struct SoakPlan {
     pub call_seconds: u64,
     /// Of a hundred calls, those that are held once and resumed.
     pub hold_percent: u32,
-    /// Keys that the same number of calls presses.
+    /// Keys that calls press.
     pub keys: Vec<dtmf::Key>,
     /// Calls that have to end before growth is judged: as many as the server remembers.
     pub warm_up_calls: usize,
@@ -66,8 +71,12 @@ pub struct SoakPlan {
     pub speaking: Speaking,
     /// Makes the lengths of calls and who holds.
     pub seed: u64,
+    /// Of a hundred calls, those that press them.
+    pub keys_percent: u32,
     /// Where every sample is written as it is taken.
     pub csv: Option<PathBuf>,
+    /// Where the same is written as JSON, an object a line.
+    pub journal: Option<PathBuf>,
 }
 
 /// Runs a soak; [`SoakReport::failures`] says what was wrong.
@@ -81,7 +90,7 @@ pub fn soak(plan: &SoakPlan) -> io::Result<SoakReport> {
     check(plan)?;
     // Calls that are moved have two legs for a while.
     let lines = 2 * plan.calls;
-    raise_file_limit((plan.others.len() + 2) * (lines + 1) + 64)?;
+    raise_file_limit((plan.others.len() + 2) * (lines + 1) + 2 * DIRECT_PAIRS + 64)?;
     let phones = Phones::start()?;
     let (caller, answering) = plan.speaking.phones(any_port(server.ip()), *callee, lines);
     let mut answerers = vec![phones.add(answering.clone())?];
@@ -90,19 +99,22 @@ pub fn soak(plan: &SoakPlan) -> io::Result<SoakReport> {
     }
     let caller = phones.add(caller)?;
 
-    let mut watched = Watched::new(plan.pid, plan.metrics.clone(), plan.csv.as_deref())?;
-    let before = watched.sample(phones.now(), &Counts::default())?;
+    let mut watched = Watched::new(plan)?;
+    let before = watched.sample(phones.now(), &Counts::default(), &Heard::default())?;
     let outgoing =
         Outgoing { target: to.clone(), server: *server, name: None, headers: Vec::new(), hang_up_after: None };
-    let mut crew = Crew::new(plan, &phones, &caller, outgoing);
+    let direct = Direct::begin(&phones, DIRECT_PAIRS, plan.speaking.caller)?;
+    let ears = Ears { caller: &caller, answerers: &answerers, direct: &direct };
+    let mut crew = Crew::new(plan, &phones, ears, outgoing);
     let samples = crew.work(&mut watched)?;
     crew.hang_up(&mut watched)?;
+    direct.end()?;
 
-    let mut after = watched.sample(phones.now(), &crew.counts)?;
+    let mut after = watched.sample(phones.now(), &crew.counts, &Heard::default())?;
     let patience = phones.now() + PORTS_REST_MAX;
     while after.holds_more_than(&before) && phones.now() < patience {
         std::thread::sleep(Duration::from_secs(1));
-        after = watched.sample(phones.now(), &crew.counts)?;
+        after = watched.sample(phones.now(), &crew.counts, &Heard::default())?;
     }
     let mut counts = crew.counts;
     counts.answered_elsewhere = answerers.iter().skip(1).map(|phone| phone.stats().len()).sum();
@@ -132,6 +144,28 @@ fn check(plan: &SoakPlan) -> io::Result<()> {
     plan.metrics.iter().try_for_each(|(address, _)| loopback(address.ip()))
 }
 
+/// Everybody who hears.
+#[derive(Clone, Copy)]
+struct Ears<'a> {
+    caller: &'a PhoneHandle,
+    answerers: &'a [PhoneHandle],
+    direct: &'a Direct,
+}
+
+impl Ears<'_> {
+    /// What was heard since this was asked last; losses since the beginning.
+    fn heard(&self) -> Heard {
+        let mut latencies = self.caller.take_latencies();
+        self.answerers.iter().for_each(|phone| latencies.merge(&phone.take_latencies()));
+        let lost = |phone: &PhoneHandle| phone.stats().iter().map(|stats| stats.packets_lost).sum::<u64>();
+        Heard {
+            packets_lost: lost(self.caller) + self.answerers.iter().map(lost).sum::<u64>(),
+            latency: Spread::of(&latencies),
+            direct: Spread::of(&self.direct.take()),
+        }
+    }
+}
+
 /// What is to be done on a call at some time.
 #[derive(Debug, Clone, Copy)]
 enum Deed {
@@ -144,6 +178,7 @@ struct Crew<'a> {
     plan: &'a SoakPlan,
     phones: &'a Phones,
     caller: &'a PhoneHandle,
+    ears: Ears<'a>,
     outgoing: Outgoing,
     random: Random,
     /// How long each call of ours will last.
@@ -155,11 +190,12 @@ struct Crew<'a> {
 }
 
 impl<'a> Crew<'a> {
-    fn new(plan: &'a SoakPlan, phones: &'a Phones, caller: &'a PhoneHandle, outgoing: Outgoing) -> Self {
+    fn new(plan: &'a SoakPlan, phones: &'a Phones, ears: Ears<'a>, outgoing: Outgoing) -> Self {
         Crew {
             plan,
             phones,
-            caller,
+            caller: ears.caller,
+            ears,
             outgoing,
             random: Random::new(plan.seed),
             lengths: BTreeMap::new(),
@@ -186,7 +222,7 @@ impl<'a> Crew<'a> {
             self.do_deeds(now)?;
             self.take_events();
             if next_sample <= now {
-                samples.push(watched.sample(now, &self.counts)?);
+                samples.push(watched.sample(now, &self.counts, &self.ears.heard())?);
                 next_sample += between;
             }
             std::thread::sleep(STEP);
@@ -197,7 +233,7 @@ impl<'a> Crew<'a> {
     /// Ends what is still up.
     fn hang_up(&mut self, watched: &mut Watched) -> io::Result<()> {
         self.is_over = true;
-        watched.sample(self.phones.now(), &self.counts)?;
+        watched.sample(self.phones.now(), &self.counts, &self.ears.heard())?;
         (0..self.counts.begun + self.counts.referred).try_for_each(|call| self.caller.hang_up_call(call))?;
         let end = self.phones.now() + TEARDOWN_MAX;
         while self.counts.open() > 0 && self.phones.now() < end {
@@ -259,7 +295,7 @@ impl<'a> Crew<'a> {
             self.deeds.insert(moment(0.3), Deed::Offer(held));
             self.deeds.insert(moment(0.5), Deed::Offer(Direction::SendRecv));
         }
-        if !self.plan.keys.is_empty() && self.random.below(100) < u64::from(self.plan.hold_percent) {
+        if !self.plan.keys.is_empty() && self.random.below(100) < u64::from(self.plan.keys_percent) {
             self.deeds.insert(moment(0.6), Deed::Press);
         }
     }

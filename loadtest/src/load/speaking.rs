@@ -5,6 +5,7 @@
 //! they are, and the caller measures the round trip, through two transcodes, in the audio that comes back.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use media::Codec;
 
@@ -16,7 +17,7 @@ use crate::network::BadNetwork;
 use crate::stream::StreamPlan;
 
 /// What is spoken in every call of a run.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Speaking {
     /// By those who call. One that is cheap to decode, for they listen for clicks.
     pub caller: Codec,
@@ -30,6 +31,8 @@ pub struct Speaking {
     pub network: Option<BadNetwork>,
     /// Measures round trips by clicks even where packets survive.
     pub echoes: bool,
+    /// What callers say, where only those who are called send packets that carry their time.
+    pub says: Option<Arc<Clip>>,
 }
 
 /// Who speaks SRTP, with keys in the descriptions, and nothing else.
@@ -74,6 +77,7 @@ impl Speaking {
             secured: Secured::Nobody,
             network: None,
             echoes: false,
+            says: None,
         }
     }
 
@@ -87,7 +91,7 @@ impl Speaking {
         if self.is_echoed() {
             (Audio::Clip(Clip::with_clicks(&[(self.caller, self.ptime_ms.unwrap_or(20))])), Audio::Echo)
         } else {
-            (Audio::Stamped, Audio::Stamped)
+            (self.says.clone().map_or(Audio::Stamped, Audio::Clip), Audio::Stamped)
         }
     }
 

@@ -16,9 +16,14 @@ pub(super) fn is_landline(digits: &[u8]) -> bool {
     (10..=12).contains(&digits.len()) && digits[0] == 0 && digits[1] != 0
 }
 
-/// A service number that belongs to nobody: 400 and 800 with ten digits.
+/// A service number that belongs to nobody: 400 and 800 with ten digits, 1-800 and the like.
 pub(super) fn is_service_line(digits: &[u8]) -> bool {
-    digits.len() == 10 && matches!(digits, [4 | 8, 0, 0, ..])
+    let is_free = |area: &[u8]| matches!(area, [8, tens, ones] if tens == ones && *tens != 1 && *tens != 9);
+    match digits {
+        [4 | 8, 0, 0, rest @ ..] => rest.len() == 7,
+        [1, area @ .., _, _, _, _, _, _, _] => is_free(area),
+        _ => false,
+    }
 }
 
 /// A number of the North American plan, 10 digits, or 11 with 1 before them.

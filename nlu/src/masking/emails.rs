@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::class::Class;
 use super::lists::Cue;
+use super::ordinary;
 use super::scene::{Find, Scene};
 use crate::numbers::run::english_digit;
 use crate::numbers::token::{Kind, spoken_digit};
@@ -179,7 +180,9 @@ fn find_growing(scene: &Scene<'_>, out: &mut Vec<Find>) {
     for at in (tokens.end..scene.tokens.len()).rev() {
         match part(scene, at) {
             Part::Name
-                if scene.word(at).is_some_and(|word| scene.lists.no_names.contains(word) || STOPS.contains(&word)) =>
+                if scene.word(at).is_some_and(|word| {
+                    scene.lists.no_names.contains(word) || STOPS.contains(&word) || ordinary::is_inflected(word)
+                }) =>
             {
                 break;
             }

@@ -35,6 +35,10 @@ pub(super) enum Cue {
     Introduces,
     /// A name, perhaps.
     Mentions,
+    /// A name, as often as not: somebody is spoken of.
+    People,
+    /// A name among many other things.
+    Near,
     /// That the other party says theirs.
     AsksName,
 }
@@ -91,8 +95,12 @@ struct Context {
 struct Names {
     introduced_by: Vec<String>,
     mentioned_after: Vec<String>,
+    people: Vec<String>,
+    near: Vec<String>,
+    also_words: Vec<String>,
     asked_by: Vec<String>,
     titles: Vec<String>,
+    behind: Vec<String>,
     surnames: Words,
     compound_surnames: Vec<String>,
     given: Vec<String>,
@@ -143,6 +151,10 @@ pub struct MaskingLists {
     pub(super) surnames: BTreeSet<String>,
     pub(super) given: BTreeSet<String>,
     pub(super) titles: BTreeSet<String>,
+    /// What is said behind a name.
+    pub(super) behind_names: BTreeSet<String>,
+    /// Names that are more often something else: words, places.
+    pub(super) also_words: BTreeSet<String>,
     pub(super) no_names: BTreeSet<String>,
     /// Words that are no names where nothing announces one.
     pub(super) usual: BTreeSet<String>,
@@ -171,7 +183,7 @@ impl MaskingLists {
     pub fn parse(files: &[(&str, &str)]) -> Result<Self, ListError> {
         let mut cues = Vec::new();
         let mut announced = Vec::new();
-        let mut sets: [BTreeSet<String>; 12] = Default::default();
+        let mut sets: [BTreeSet<String>; 14] = Default::default();
         for (file, text) in files {
             let mut read = read(file, text)?;
             for (cue, word) in cues_of(read.context, &mut read.names) {
@@ -186,6 +198,8 @@ impl MaskingLists {
                 [surnames, read.names.compound_surnames].concat(),
                 [each_character(&read.names.given_characters), read.names.given].concat(),
                 read.names.titles,
+                read.names.behind,
+                read.names.also_words,
                 read.names.never,
                 read.names.usual.split_whitespace().map(str::to_owned).collect(),
                 read.addresses.streets,
@@ -212,6 +226,8 @@ impl MaskingLists {
             surnames: next(),
             given: next(),
             titles: next(),
+            behind_names: next(),
+            also_words: next(),
             no_names: next(),
             usual: next(),
             streets: next(),
@@ -239,6 +255,8 @@ fn cues_of(context: Context, names: &mut Names) -> Vec<(Cue, String)> {
         (Cue::Reference, reference),
         (Cue::Introduces, std::mem::take(&mut names.introduced_by)),
         (Cue::Mentions, std::mem::take(&mut names.mentioned_after)),
+        (Cue::People, std::mem::take(&mut names.people)),
+        (Cue::Near, std::mem::take(&mut names.near)),
         (Cue::AsksName, std::mem::take(&mut names.asked_by)),
     ];
     words.into_iter().flat_map(|(cue, words)| words.into_iter().map(move |word| (cue, word))).collect()

@@ -1,27 +1,39 @@
 //! Names of people: behind words that introduce them, before titles, and where surname and given name are usual ones.
 
 mod clauses;
+mod english;
+mod lattice;
+mod likely;
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
+use self::lattice::Lattice;
 use super::class::Class;
 use super::lists::Cue;
+use super::ordinary;
 use super::scene::{Find, Scene};
-use crate::numbers::run::english_digit;
 use crate::numbers::token::Kind;
 
 /// Han characters that end a name.
 const STOPS: &str = "的了是我你您他她它们在吗呢吧啊呀嘛也就都和跟与及或有没不要想这那哪电手住今现收请打联说办订投身证今年月日到过来去给上下个人号";
-/// The most words of an English name.
-const WORDS_MAX: usize = 3;
+/// Han characters that no name has which somebody gives.
+const NEVER: &str = "的了吗呢吧啊呀嘛我你您他她它们这那哪没不";
+
+/// How many characters a title has.
+const TITLE_CHARACTERS: RangeInclusive<usize> = 2..=3;
+/// A word that weighs no more bits than this is said often.
+const OFTEN: i32 = 17;
 
 /// Finds names; where the other party asked for one, what begins at token `asked` is the answer.
-pub(super) fn find(scene: &Scene<'_>, asked: Option<usize>, out: &mut Vec<Find>) {
+pub(super) fn find(scene: &Scene<'_>, head: usize, asked: Option<usize>, out: &mut Vec<Find>) {
+    let lattices = Lattice::all(scene, head);
+    let mut weak = Vec::new();
     for (tokens, cue) in &scene.name_cues {
+        let out = if *cue == Cue::Introduces { &mut *out } else { &mut weak };
         let name = match cue {
             Cue::Introduces => introduced(scene, tokens.clone()),
             // One character is a weak sign: only a name of three is believed.
-            Cue::Mentions => before_title(scene, scene.skip_spaces(tokens.end))
+            Cue::Mentions | Cue::People => before_title(scene, scene.skip_spaces(tokens.end))
                 .or_else(|| mentioned(scene, tokens).filter(|name| tokens.len() > 1 || name.len() > 2)),
             _ => None,
         };
@@ -29,9 +41,11 @@ pub(super) fn find(scene: &Scene<'_>, asked: Option<usize>, out: &mut Vec<Find>)
     }
     out.extend(asked.and_then(|at| answer(scene, at)).map(|tokens| Find { tokens, class: Class::Name }));
     titled(scene, out);
-    alone(scene, out);
+    alone(scene, &mut weak);
+    likely::keep(&lattices, weak, out);
     clauses::find(scene, out);
-    known_pairs(scene, out);
+    english::find(scene, out);
+    likely::find(scene, &lattices, asked, out);
 }
 
 /// What is said to somebody who asked for a name: the first clause, where it may be one.
@@ -40,13 +54,13 @@ fn answer(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
     while scene.han(at).is_some_and(|character| "我本人免贵姓".contains(character)) {
         at += 1;
     }
-    let at = skip_to_name(scene, at);
+    let at = english::skip_to_answer(scene, skip_to_name(scene, at));
     if scene.word(at).is_some() {
-        let name = english_introduced(scene, at)?;
-        let is_clause = clauses::ends(scene, name.end) || scene.word(scene.skip_spaces(name.end)).is_some();
-        return (is_clause && name.len() > 1).then_some(name);
+        return english::answer(scene, at);
     }
-    clauses::name_of(scene, at)
+    let family_end = at + surname_length(scene, at);
+    let surname = || (family_end > at && clauses::ends(scene, family_end)).then_some(at..family_end);
+    clauses::name_of(scene, at).or_else(surname)
 }
 
 /// Behind a word that a name follows for sure.
@@ -59,7 +73,6 @@ fn introduced(scene: &Scene<'_>, cue: Range<usize>) -> Option<Range<usize>> {
             let surname = || (is_surname && may_be_given(scene, at)).then_some(at..at + 1);
             han_introduced(scene, at).or_else(|| clauses::name_of(scene, at)).or_else(surname)
         }
-        Kind::Word(_) => english_introduced(scene, at),
         _ => None,
     }
 }
@@ -82,7 +95,7 @@ fn skip_to_name(scene: &Scene<'_>, after: usize) -> usize {
 
 fn han_introduced(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
     let length = surname_length(scene, at);
-    if length > 0 {
+    if length > 0 && (may_be_given(scene, at + length) || !is_joining(scene, at)) {
         let family_end = at + length;
         let given = (0..2).take_while(|&offset| may_be_given(scene, family_end + offset)).count();
         return (!is_no_name(scene, at)).then_some(at..spaced_end(scene, family_end, given));
@@ -111,16 +124,12 @@ fn spaced_end(scene: &Scene<'_>, from: usize, count: usize) -> usize {
 
 /// Whether a character may belong to a name, and no title begins with it.
 fn may_be_given(scene: &Scene<'_>, at: usize) -> bool {
-    let is_title = (2..=3).any(|length| title_at(scene, at, length));
-    scene.han(at).is_some_and(|character| !STOPS.contains(character)) && !is_title
+    scene.han(at).is_some_and(|character| !STOPS.contains(character)) && !is_title(scene, at)
 }
 
 /// Behind a word that a name may follow: a surname with usual characters of given names, and an end.
 fn mentioned(scene: &Scene<'_>, cue: &Range<usize>) -> Option<Range<usize>> {
     let at = scene.skip_spaces(cue.end);
-    if scene.word(at).is_some() {
-        return english_mentioned(scene, at);
-    }
     han_full_name(scene, at).or_else(|| {
         // Whatever goes on behind it: a surname with a usual character and any other is a name behind a word of some length.
         let family_end = at + surname_length(scene, at);
@@ -136,8 +145,7 @@ fn before_title(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
     if length == 0 || is_no_name(scene, at) {
         return None;
     }
-    let is_title = |end: usize| (2..=3).any(|length| title_at(scene, end, length));
-    let end = (at + length + 1..=at + length + 2).find(|&end| is_title(end))?;
+    let end = (at + length + 1..=at + length + 2).find(|&end| is_title(scene, end))?;
     ((at + length..end).all(|at| scene.han(at).is_some()) && !is_usual(scene, at..end)).then_some(at..end)
 }
 
@@ -200,8 +208,13 @@ fn is_usual(scene: &Scene<'_>, tokens: Range<usize>) -> bool {
 fn ends_name(scene: &Scene<'_>, end: usize) -> bool {
     let follows =
         scene.han(end).is_none_or(|character| STOPS.contains(character) || "处接负回啊，发".contains(character));
-    let is_title = (2..=3).any(|length| title_at(scene, end, length));
-    follows || is_title
+    follows || is_title(scene, end)
+}
+
+/// Whether what stands there joins words more often than it is a surname: 和主管, 向经理.
+fn is_joining(scene: &Scene<'_>, at: usize) -> bool {
+    let is_after = |characters: &str| at > 0 && scene.han(at - 1).is_some_and(|before| characters.contains(before));
+    scene.han(at).is_some_and(|character| "和向于应时全路来明".contains(character)) && !is_after("姓是找叫请转")
 }
 
 fn is_given(scene: &Scene<'_>, at: usize) -> bool {
@@ -227,26 +240,27 @@ fn is_no_name(scene: &Scene<'_>, at: usize) -> bool {
     })
 }
 
-/// Before a title: 王先生, 王小明女士, "Mr Smith".
+/// Before a title: 王先生, 王小明女士.
 fn titled(scene: &Scene<'_>, out: &mut Vec<Find>) {
     for at in 0..scene.tokens.len() {
-        if scene.word(at).is_some_and(|word| scene.lists.titles.contains(word)) {
-            let dot = usize::from(scene.mark(at + 1) == Some('.'));
-            let from = scene.skip_spaces(at + 1 + dot);
-            let name = english_introduced(scene, from).filter(|_| scene.word(from).is_some_and(|word| word.len() > 1));
-            out.extend(name.map(|tokens| Find { tokens, class: Class::Name }));
-        }
-        let is_title = (2..=3).any(|length| title_at(scene, at, length));
-        if let Some(start) = is_title.then(|| name_before(scene, at)).flatten() {
+        if let Some(start) = is_title(scene, at).then(|| name_before(scene, at)).flatten() {
             out.push(Find { tokens: start..at, class: Class::Name });
         }
     }
 }
 
-fn title_at(scene: &Scene<'_>, at: usize, length: usize) -> bool {
-    let end = at + length;
-    let is_han = end <= scene.tokens.len() && (at..end).all(|at| scene.han(at).is_some());
-    is_han && scene.lists.titles.contains(&scene.plain(at..end))
+/// Whether a title begins there.
+fn is_title(scene: &Scene<'_>, at: usize) -> bool {
+    TITLE_CHARACTERS.into_iter().any(|length| {
+        let end = at + length;
+        let is_han = end <= scene.tokens.len() && (at..end).all(|at| scene.han(at).is_some());
+        is_han && scene.lists.titles.contains(&scene.plain(at..end))
+    })
+}
+
+/// Whether a character may stand in a name of any kind.
+fn may_be_in_name(scene: &Scene<'_>, at: usize) -> bool {
+    scene.han(at).is_some_and(|character| !NEVER.contains(character))
 }
 
 /// Where the name begins that ends at `end`: surname and given name where both are usual, else the surname alone.
@@ -261,168 +275,19 @@ fn name_before(scene: &Scene<'_>, end: usize) -> Option<usize> {
     let alone = [2, 1].into_iter().filter_map(|length| end.checked_sub(length).map(|start| (start, length)));
     // 谢谢师傅 thanks somebody; it names nobody.
     let is_doubled = |start: usize| start > 0 && scene.han(start) == scene.han(start - 1);
+    // 太阳先生, 由于同学: the end of a word.
+    let ends_word = |start: usize| {
+        let is_word = |word: &str| ordinary::word_bits(word).is_some_and(|bits| bits <= OFTEN);
+        scene.han(start).is_some()
+            && start > 0
+            && scene.han(start - 1).is_some()
+            && is_word(&scene.plain(start - 1..start + 1))
+    };
     full.or_else(|| {
-        let is_surname =
-            |&(start, length): &(usize, usize)| surname_length(scene, start) == length && !is_doubled(start);
+        let is_surname = |&(start, length): &(usize, usize)| {
+            let is_one = surname_length(scene, start) == length && !is_doubled(start);
+            is_one && !(length == 1 && (ends_word(start) || is_joining(scene, start)))
+        };
         alone.into_iter().find(is_surname).map(|(start, _)| start)
     })
 }
-
-/// Words behind "my name is", up to one that is no name; letters that are spelled count as one word.
-fn english_introduced(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
-    let (mut end, mut at, mut words) = (from, from, 0);
-    while words < WORDS_MAX {
-        let Some(word) = scene.word(at) else { break };
-        let is_none =
-            scene.lists.no_names.contains(word) || scene.lists.titles.contains(word) || english_digit(word).is_some();
-        if is_none && word.len() > 1 {
-            break;
-        }
-        if word.len() == 1 {
-            let letters = letters_end(scene, at);
-            if letters == at + 1 && (word == "a" || word == "i") {
-                break;
-            }
-            end = letters;
-        } else {
-            end = at + 1;
-        }
-        words += 1;
-        at = scene.skip_spaces(end);
-        if scene.mark(at) == Some('-')
-            || (scene.mark(at) == Some('.') && scene.word(end.wrapping_sub(1)).is_some_and(|w| w.len() == 1))
-        {
-            at = scene.skip_spaces(at + 1);
-        }
-    }
-    (end > from).then_some(from..end)
-}
-
-/// Where single letters end that stand one after another.
-fn letters_end(scene: &Scene<'_>, from: usize) -> usize {
-    let mut end = from + 1;
-    loop {
-        let mut at = scene.skip_spaces(end);
-        if scene.mark(at).is_some_and(|mark| "-.,".contains(mark)) {
-            at = scene.skip_spaces(at + 1);
-        }
-        if end - from >= 80 || scene.word(at).is_none_or(|word| word.len() != 1) {
-            return end;
-        }
-        end = at + 1;
-    }
-}
-
-/// Behind "this is" and the like: a usual given name and what goes with it, or any word before a usual surname.
-fn english_mentioned(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
-    let may_be_name = |at: usize| {
-        scene
-            .word(at)
-            .filter(|word| word.len() > 2 && !scene.lists.no_names.contains(*word) && !AMBIGUOUS.contains(word))
-    };
-    let given = may_be_name(from)?;
-    if let Some(name) = before_speaking(scene, from) {
-        return Some(name);
-    }
-    let next = scene.skip_spaces(from + 1);
-    let surname = scene.word(next).filter(|word| word.len() > 2 && !scene.lists.no_names.contains(*word));
-    let is_usual = scene.lists.given.contains(given)
-        || surname.is_some_and(|surname| scene.lists.surnames.contains(surname) && !AMBIGUOUS.contains(&surname))
-        || surname.is_some() && scene.is_capital(from) && scene.is_capital(next);
-    let goes_on = surname.is_some_and(|surname| {
-        let is_listed = scene.lists.surnames.contains(surname);
-        let after = scene.skip_spaces(next + 1);
-        let ends = scene.word(after).is_none_or(|word| scene.lists.no_names.contains(word));
-        is_listed || scene.is_capital(from) == scene.is_capital(next) && ends
-    });
-    is_usual.then(|| from..if goes_on { next + 1 } else { from + 1 })
-}
-
-/// Two or three words, none of them usual, before one that is said behind one's own name: "this is ann lee calling".
-fn before_speaking(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
-    let (mut at, mut words) = (from, 0);
-    while words < WORDS_MAX {
-        let is_name = scene.word(at).is_some_and(|word| word.len() > 1 && !scene.lists.no_names.contains(word));
-        if !is_name {
-            break;
-        }
-        (at, words) = (scene.skip_spaces(at + 1), words + 1);
-    }
-    let is_behind = scene.word(at).is_some_and(|word| ["again", "calling", "speaking", "here"].contains(&word));
-    (words >= 2 && is_behind).then(|| from..scene.back_over_spaces(at))
-}
-
-/// A usual given name with a usual surname, wherever they stand.
-fn known_pairs(scene: &Scene<'_>, out: &mut Vec<Find>) {
-    for at in 0..scene.tokens.len() {
-        let Some(given) = scene.word(at) else { continue };
-        let next = scene.skip_spaces(at + 1);
-        let Some(surname) = scene.word(next).filter(|_| next > at + 1) else { continue };
-        let is_name = scene.lists.given.contains(given) && scene.lists.surnames.contains(surname);
-        if is_name && !(AMBIGUOUS.contains(&given) && AMBIGUOUS.contains(&surname)) {
-            out.push(Find { tokens: at..next + 1, class: Class::Name });
-        }
-    }
-}
-
-/// Names that are usual words, too.
-const AMBIGUOUS: [&str; 58] = [
-    "mark",
-    "grace",
-    "grant",
-    "bill",
-    "will",
-    "frank",
-    "rob",
-    "jack",
-    "amber",
-    "joy",
-    "dean",
-    "art",
-    "price",
-    "young",
-    "long",
-    "white",
-    "black",
-    "brown",
-    "green",
-    "stone",
-    "king",
-    "hill",
-    "hall",
-    "bell",
-    "cook",
-    "west",
-    "wood",
-    "sun",
-    "max",
-    "christian",
-    "may",
-    "virginia",
-    "april",
-    "june",
-    "august",
-    "rose",
-    "ruby",
-    "hazel",
-    "daisy",
-    "violet",
-    "ivy",
-    "pearl",
-    "poppy",
-    "jasmine",
-    "crystal",
-    "dawn",
-    "holly",
-    "chase",
-    "hunter",
-    "lance",
-    "glen",
-    "robin",
-    "ray",
-    "earl",
-    "lane",
-    "rice",
-    "knight",
-    "min",
-];

@@ -19,6 +19,8 @@ pub(super) struct Scene<'a> {
     pub(super) cues: Vec<(Range<usize>, Cue)>,
     /// Words that names follow, in order.
     pub(super) name_cues: Vec<(Range<usize>, Cue)>,
+    /// Whether some letter is a small one: else capitals say nothing.
+    pub(super) has_small_letters: bool,
     /// What is masked already.
     pub(super) masks: Vec<(Range<usize>, Class)>,
 }
@@ -41,9 +43,11 @@ impl<'a> Scene<'a> {
         let runs = runs(&tokens);
         let mut cues = cues(&tokens, lists);
         cues.retain(|(cue, _)| !is_masked(&masks, cue));
-        let (name_cues, cues) =
-            cues.into_iter().partition(|(_, cue)| matches!(cue, Cue::Introduces | Cue::Mentions | Cue::AsksName));
-        Self { text, lists, tokens, runs, cues, name_cues, masks }
+        let (name_cues, cues) = cues.into_iter().partition(|(_, cue)| {
+            matches!(cue, Cue::Introduces | Cue::Mentions | Cue::People | Cue::Near | Cue::AsksName)
+        });
+        let has_small_letters = text.contains(char::is_lowercase);
+        Self { text, lists, tokens, runs, cues, name_cues, has_small_letters, masks }
     }
 
     /// The text as it will be with masks in place of what was found.

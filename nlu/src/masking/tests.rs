@@ -75,6 +75,57 @@ fn names() {
 }
 
 #[test]
+fn names_that_no_list_has() {
+    for (text, expected) in [
+        ("单子是用古晓梅的名义下的", "单子是[姓名]的名义下的"),
+        ("签字的是何婧，不是我本人", "签字的是[姓名]，不是我本人"),
+        ("我爱人仇皓去取的货", "我爱人[姓名]去取的货"),
+        ("就找努尔江，他负责", "就找[姓名]，他负责"),
+        ("裘明哲，手机13800138000", "[姓名]，手机[电话]"),
+        ("我找章文斌", "我找[姓名]"),
+        ("you spoke to katarzyna villanueva this morning", "you spoke to [name] this morning"),
+        ("put it under Farid Balogun, that's my husband", "put it under [name], that's my husband"),
+        ("Torsten van den Berg here", "[name] here"),
+        ("is frank available", "is [name] available"),
+        ("last name swift", "last name [name]"),
+        ("it's B for Bravo R for Romeo Y for Yankee", "it's [name]"),
+        ("the name is W-E-I-S-S", "the name is [name]"),
+    ] {
+        check(text, expected);
+    }
+    let mut masker = masker();
+    masker.heard_from_other(["and your last name"]);
+    assert_eq!(masker.finished("yes of course it's frost").text, "yes of course it's [name]");
+    let mut masker = self::masker();
+    masker.heard_from_other(["请问您贵姓"]);
+    assert_eq!(masker.finished("柴").text, "[姓名]");
+}
+
+#[test]
+fn what_is_like_a_name_is_none() {
+    for text in [
+        "让主管来",
+        "姓名和电话都填了",
+        "请你马上给我解决",
+        "高兴不起来真的",
+        "向经理反映过了",
+        "就是送餐太慢",
+        "满4337元整减2667元整不能用",
+        "她叫什么",
+        "i miss those days",
+        "call me back when you can",
+        "i'm craving chocolate",
+        "will you fix it or not",
+        "mark it as urgent",
+        "my email is not working",
+        "this is for kids",
+        "the technician said it was fine",
+    ] {
+        check(text, text);
+    }
+}
+
+#[test]
 fn addresses_plates_and_mail() {
     check("我住在浙江省杭州市西湖区文三路390号3单元502室", "我住在[地址]");
     check("送到中山路三十八号", "送到[地址]");

@@ -12,7 +12,7 @@ const BEFORE_YEARS: [&str; 16] = [
     "through", "late",
 ];
 /// In a clause that says when something was.
-const OF_TIME: [&str; 6] = ["time", "year", "years", "when", "since", "ago"];
+const OF_TIME: [&str; 7] = ["between", "time", "year", "years", "when", "since", "ago"];
 /// Before a service's number.
 const BEFORE_SERVICES: [&str; 8] = ["call", "called", "calling", "dial", "dialed", "dialled", "ring", "rang"];
 /// What the last four digits of something follow.
@@ -115,10 +115,8 @@ fn is_written(scene: &Scene<'_>, at: usize) -> bool {
 
 /// Whether more is said than the digits.
 fn is_in_sentence(scene: &Scene<'_>, run: &Run) -> bool {
-    let ends = |mark: char| ".,!?;:".contains(mark);
-    let before = scene.tokens[..run.tokens.start].iter().rev().take_while(|token| !token.mark().is_some_and(ends));
-    before.map(|token| usize::from(token.han().is_some()) + 2 * usize::from(token.word().is_some())).sum::<usize>()
-        >= SIGNS_MIN
+    let signs = |token: &Token| usize::from(token.han().is_some()) + 2 * usize::from(token.word().is_some());
+    clause_before(scene, run).map(signs).sum::<usize>() >= SIGNS_MIN
 }
 
 /// Whether digits before it may be the beginning of what it ends.
@@ -133,12 +131,16 @@ fn goes_on(scene: &Scene<'_>, run: &Run) -> bool {
 /// Whether a word for times stands before the digits, or one that a time answers is in the same clause.
 fn follows_time(scene: &Scene<'_>, run: &Run) -> bool {
     let Some(at) = scene.back_over_spaces(run.tokens.start).checked_sub(1) else { return false };
-    let ends = |mark: char| ".,!?;:".contains(mark);
-    let clause = scene.tokens[..run.tokens.start].iter().rev().take_while(|token| !token.mark().is_some_and(ends));
     let is_of_time = |token: &Token| {
         token.word().is_some_and(|word| OF_TIME.contains(&word)) || token.han().is_some_and(|c| "次年时候".contains(c))
     };
     scene.word(at).is_some_and(|word| BEFORE_YEARS.contains(&word))
         || scene.han(at).is_some_and(|character| BEFORE_YEARS_HAN.contains(character))
-        || clause.take(CLAUSE_MAX).any(is_of_time)
+        || clause_before(scene, run).take(CLAUSE_MAX).any(is_of_time)
+}
+
+/// What is said before the digits in the same clause, from its end on.
+fn clause_before<'s>(scene: &'s Scene<'_>, run: &Run) -> impl Iterator<Item = &'s Token> {
+    let ends = |token: &&Token| token.mark().is_some_and(|mark| ".,!?;:".contains(mark));
+    scene.tokens[..run.tokens.start].iter().rev().take_while(move |token| !ends(token))
 }

@@ -10,9 +10,8 @@ use krilla::surface::Surface;
 use krilla::text::{Font, GlyphId, KrillaGlyph};
 use plotters_backend::text_anchor::{HPos, VPos};
 use plotters_backend::{BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind};
-use ttf_parser::Face;
 
-use super::super::typeface::{signs, width};
+use super::super::typeface::{Face, signs, width};
 
 /// A page that is being drawn.
 pub(super) struct Canvas<'a> {
@@ -30,7 +29,7 @@ impl<'a> Canvas<'a> {
     pub(super) fn text(&mut self, (x, y): (f32, f32), size: f32, ink: [u8; 3], text: &str) {
         self.fill(ink);
         let glyphs: Vec<KrillaGlyph> = signs(self.face, text)
-            .map(|sign| KrillaGlyph::new(GlyphId::new(sign.glyph.into()), sign.advance, 0.0, 0.0, 0.0, sign.at, None))
+            .map(|sign| KrillaGlyph::new(GlyphId::new(sign.glyph), sign.advance, 0.0, 0.0, 0.0, sign.at, None))
             .collect();
         self.surface.draw_glyphs(Point::from_xy(x, y), &glyphs, self.font.clone(), text, size, false);
     }

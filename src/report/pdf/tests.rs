@@ -36,6 +36,15 @@ fn everything_is_on_a_page_in_the_order_of_reading() {
         for heading in headings {
             assert!(rest.any(|text| text == heading), "{heading} has no place after those before it");
         }
+        for section in sections(&report, language) {
+            for name in section.grids.iter().flat_map(|grid| &grid.head).filter(|name| !name.is_empty()) {
+                let mut left = (*name).to_owned();
+                for text in &read {
+                    left = left.strip_prefix(text).map_or(left.clone(), |rest| rest.trim_start().to_owned());
+                }
+                assert!(left.is_empty(), "{left:?} of {name:?} is cut off");
+            }
+        }
     }
 }
 

@@ -53,12 +53,12 @@ fn who_asks_between_two_looks_is_not_sent_away() {
     let now = clock.now();
     worker.follow_parties(now);
     parties.observe(&Command::Copy { leg: LEG, on: true });
-    let mut reader = copies.subscribe(LEG);
+    let mut readers = [copies.subscribe(LEG), copies.subscribe_to_keep(LEG)];
     worker.give_out(now);
-    assert_eq!(reader.try_recv(), Err(TryRecvError::Empty));
+    readers.iter_mut().for_each(|reader| assert_eq!(reader.try_recv(), Err(TryRecvError::Empty)));
     worker.follow_parties(now);
     worker.give_out(now + Duration::from_millis(500));
-    assert!(reader.try_recv().is_ok());
+    readers.iter_mut().for_each(|reader| assert!(reader.try_recv().is_ok()));
 }
 
 #[tokio::test]
@@ -66,12 +66,14 @@ async fn a_slow_reader_loses_the_oldest_and_is_told() {
     let stage = Stage::new();
     stage.copy(true);
     let (mut slow, mut quick) = (stage.copies.subscribe(LEG), stage.copies.subscribe(LEG));
+    let mut keeper = stage.copies.subscribe_to_keep(LEG);
     let mut last = 0;
     while last < (FRAMES_BEHIND_MAX as u64 + 10) * 160 {
         last = timeout(LONG, quick.recv()).await.expect("in time").expect("a frame").position;
     }
     assert!(matches!(slow.try_recv(), Err(TryRecvError::Lagged(_))));
     assert!(slow.try_recv().is_ok_and(|frame| frame.position > 0));
+    assert!(keeper.try_recv().is_ok(), "whoever keeps audio may be further behind");
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@ pub const TICK_LATE_US: [u64; 16] = [
 pub struct MediaFigures {
     /// Media threads that run.
     pub threads_alive: u64,
+    /// Media threads that broke down and began again.
+    pub restarts: u64,
     /// Legs that are open.
     pub legs_open: u64,
     /// Datagrams received on RTP sockets.
@@ -46,6 +48,7 @@ pub struct MediaFigures {
 #[derive(Debug, Default)]
 pub(super) struct ThreadCounters {
     pub(super) alive: AtomicU64,
+    pub(super) restarts: AtomicU64,
     pub(super) legs_open: AtomicU64,
     pub(super) packets_received: AtomicU64,
     pub(super) packets_relayed: AtomicU64,
@@ -72,6 +75,7 @@ impl ThreadCounters {
     pub(super) fn add_to(&self, figures: &mut MediaFigures) {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         figures.threads_alive += read(&self.alive);
+        figures.restarts += read(&self.restarts);
         figures.legs_open += read(&self.legs_open);
         figures.packets_received += read(&self.packets_received);
         figures.packets_relayed += read(&self.packets_relayed);

@@ -30,12 +30,20 @@ pub(super) struct Inbox {
     orders: ArrayQueue<Command>,
     bell: EventFd,
     closed: AtomicBool,
+    #[cfg(test)]
+    breaks: AtomicBool,
 }
 
 impl Inbox {
     pub(super) fn new() -> io::Result<Self> {
         let bell = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
-        Ok(Self { orders: ArrayQueue::new(ORDERS_MAX), bell, closed: AtomicBool::new(false) })
+        Ok(Self {
+            orders: ArrayQueue::new(ORDERS_MAX),
+            bell,
+            closed: AtomicBool::new(false),
+            #[cfg(test)]
+            breaks: AtomicBool::new(false),
+        })
     }
 
     /// Leaves an order and wakes the thread.
@@ -66,6 +74,13 @@ impl Inbox {
         self.closed.load(Ordering::Acquire)
     }
 
+    /// Lets the thread break down when it next looks, as a fault of ours would.
+    #[cfg(test)]
+    pub(super) fn break_down(&self) {
+        self.breaks.store(true, Ordering::Release);
+        self.ring();
+    }
+
     /// The oldest order. For the thread.
     pub(super) fn take(&self) -> Option<Command> {
         self.orders.pop()
@@ -73,6 +88,8 @@ impl Inbox {
 
     /// Silences the bell. For the thread, before it takes orders.
     pub(super) fn hush(&self) {
+        #[cfg(test)]
+        assert!(!self.breaks.swap(false, Ordering::AcqRel), "a thread breaks down, as its test asks");
         // It only fails when it was not ringing.
         let _ = self.bell.read();
     }

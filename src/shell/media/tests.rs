@@ -101,6 +101,44 @@ fn legs_of_two_threads_cannot_be_bridged() {
 }
 
 #[test]
+fn a_thread_that_breaks_down_begins_again() {
+    for io in WAYS {
+        let mut stage = Stage::new(2, io);
+        let other = Phone::on(&stage.handle, 1, LegId(11));
+        stage.handle.break_down(0);
+        let mut lost = Vec::new();
+        while lost.len() < 2 {
+            lost.push(stage.wait_for(|event| match event {
+                Event::Closed { leg, .. } => Some(*leg),
+                _ => None,
+            }));
+        }
+        assert_eq!(lost, [LegId(1), LegId(2)], "its legs are told to be closed, and no others");
+        assert_eq!(stage.handle.send(Command::Close { leg: LegId(1) }), Ok(()), "which nobody minds");
+
+        // The next call of the same thread is carried, and the other thread's has been all the time.
+        stage.phones = [21, 22].map(|leg| Phone::new(&stage.handle, LegId(leg)));
+        stage.handle.send(Command::Bridge { a: LegId(21), b: LegId(22) }).expect("there is room");
+        stage.settle();
+        for number in 0..PACKETS {
+            stage.phones[0].send(number);
+            stage.phones[1].send(number);
+            stage.phones[0].receive();
+            stage.phones[1].receive();
+        }
+        other.send(1);
+        stage.handle.send(Command::Close { leg: LegId(11) }).expect("there is room");
+        let stats = stage.wait_for(|event| match event {
+            Event::Closed { leg: LegId(11), stats } => Some(*stats),
+            _ => None,
+        });
+        assert_eq!(stats.packets_received, 1);
+        let figures = stage.handle.figures();
+        assert_eq!((figures.restarts, figures.threads_alive), (1, 2));
+    }
+}
+
+#[test]
 fn a_leg_closes_while_packets_arrive() {
     for io in WAYS {
         let mut stage = Stage::new(1, io);
@@ -214,11 +252,16 @@ struct Phone {
 impl Phone {
     /// Opens and configures a leg for a phone on a port of its own.
     fn new(handle: &MediaHandle, leg: LegId) -> Self {
+        Self::on(handle, 6, leg)
+    }
+
+    /// Likewise, for a phone of another call.
+    fn on(handle: &MediaHandle, call_group: u64, leg: LegId) -> Self {
         // Reports go to the port above, which must not be another phone's.
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, free_port())).expect("it was free a moment ago");
         socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a span above zero");
         let server = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        handle.open(6, leg, server.port(), None).expect("there is room");
+        handle.open(call_group, leg, server.port(), None).expect("there is room");
         let settings = StreamSettings::plain(socket.local_addr().ok(), Codec::Pcmu, 0);
         handle.send(Command::Configure { leg, settings }).expect("there is room");
         Self { socket, server, heard: Vec::new() }

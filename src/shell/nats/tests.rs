@@ -12,7 +12,7 @@ use crate::notice::Notice;
 use crate::notice_samples::one_of_each;
 
 /// A NATS server that ends with this.
-struct Nats {
+pub(crate) struct Nats {
     child: Child,
     port: u16,
     folder: TempDir,
@@ -28,7 +28,7 @@ impl Drop for Nats {
 impl Nats {
     /// One on a port of its own, where the program is there; with more in its configuration.
     #[expect(clippy::print_stdout, reason = "a test that needs a program says so")]
-    fn start(more: &str) -> Option<Self> {
+    pub(crate) fn start(more: &str) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
         std::fs::write(folder.path().join("nats.conf"), more).expect("written");
@@ -39,7 +39,7 @@ impl Nats {
         Some(Self { child, port, folder })
     }
 
-    fn cut(&mut self) {
+    pub(crate) fn cut(&mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it ends");
     }
@@ -48,7 +48,7 @@ impl Nats {
         self.child = run(self.folder.path(), self.port).expect("it was there");
     }
 
-    fn settings(&self) -> BusSettings {
+    pub(crate) fn settings(&self) -> BusSettings {
         BusSettings {
             url: format!("nats://127.0.0.1:{}", self.port),
             stream: "CALMLINE".to_owned(),
@@ -193,4 +193,19 @@ fn issuer(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_from_outside_finds_the_nodes_that_are_there_and_whether_events_are_kept() {
+    let Some(nats) = Nats::start("") else { return };
+    let a = Node::start("a", &nats.settings()).await;
+    until(|| a.figure("calmline_bus_up") == 1.0).await;
+    let survey = Survey::of(&nats.settings()).await.expect("it lets us in");
+    assert!(survey.streams.as_ref().is_ok_and(|found| found.contains("streams")), "{survey:?}");
+    let Heard { address, version, ahead_ms } = &survey.nodes["a"];
+    assert_eq!(address.as_deref(), Some("https://a.example"));
+    assert_eq!(version.as_deref(), Some(env!("CARGO_PKG_VERSION")));
+    assert!(ahead_ms.is_some_and(|ahead| ahead.abs() < 60_000), "{survey:?}");
+    let nowhere = BusSettings { url: "nats://127.0.0.1:1".to_owned(), ..nats.settings() };
+    assert!(Survey::of(&nowhere).await.is_err());
 }

@@ -7,6 +7,10 @@ use crate::peers::{Message, Restored};
 /// What nodes listen to, and what a stream keeps.
 pub(super) const EVERYTHING: &str = "calmline.>";
 pub(super) const EVENTS: &str = "calmline.*.*";
+/// The word of any node that it is there.
+pub(super) const ANYBODY: &str = "calmline.*.site.here";
+/// The word of any node that something has changed.
+pub(super) const CHANGES: &str = "calmline.*.site.changed";
 
 /// Headers of events: the program's run, how many events it had told with this one, and whose call it is.
 pub(super) const RUN: &str = "Calmline-Run";
@@ -44,6 +48,16 @@ pub(super) fn restored(node: &str) -> String {
 
 pub(super) fn done(node: &str) -> String {
     format!("calmline.{node}.site.done")
+}
+
+/// Where a node is asked to do something for another one.
+pub(super) fn order(node: &str) -> String {
+    format!("calmline.{node}.site.order")
+}
+
+/// Where a node says that something of the site has changed.
+pub(super) fn changed(node: &str) -> String {
+    format!("calmline.{node}.site.changed")
 }
 
 /// What a message says, and of which node; nothing of one that is none of ours.

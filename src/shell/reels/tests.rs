@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use media::LegId;
@@ -181,13 +181,24 @@ async fn what_is_typed_in_secret_as_a_pause_begins_and_ends_meanwhile_is_all_tha
 #[test]
 fn what_is_told_counts_from_when_it_is_told() {
     let (jobs, inlet) = sync_channel(1);
-    let reels = Reels { jobs, clock: Clock::start(), shared: Arc::default(), thread: Arc::default() };
+    let reels = reels(jobs);
     let before = reels.clock.now();
     reels.order(ReelCommand::Pause { call: CallKey(1) });
     let after = reels.clock.now();
     std::thread::sleep(Duration::from_millis(2));
     let told = inlet.recv().expect("a job");
-    assert!(matches!(told, Job::Command(_, at) if before <= at && at <= after), "{told:?}");
+    assert!(matches!(told, Job::Command(_, at, None) if before <= at && at <= after), "{told:?}");
+    reels.copies.stop();
+}
+
+#[test]
+fn frames_wait_for_the_thread_from_when_it_is_told() {
+    let (jobs, inlet) = sync_channel(1);
+    let reels = reels(jobs);
+    reels.order(ReelCommand::Begin(Box::new(beginning(false))));
+    let told = inlet.recv().expect("a job");
+    assert!(matches!(&told, Job::Command(ReelCommand::Begin(_), _, Some(_))), "{told:?}");
+    reels.copies.stop();
 }
 
 #[tokio::test]
@@ -197,7 +208,7 @@ async fn what_is_to_be_forgotten_is_asked_for_until_it_is_and_played_to_nobody_b
     let mut writing = place.begin(receiver, false);
     assert!(place.written_at(&mut writing, at(101)).is_none());
     let (jobs, inlet) = sync_channel(1);
-    let reels = Reels { jobs, clock: Clock::start(), shared: Arc::default(), thread: Arc::default() };
+    let reels = reels(jobs);
     // As the thread leaves it when it breaks.
     reels.shared.to_drop().insert("call-1".to_owned());
     reels.shared.stopping.store(true, Ordering::Release);
@@ -211,6 +222,7 @@ async fn what_is_to_be_forgotten_is_asked_for_until_it_is_and_played_to_nobody_b
     reels.shared.to_drop().insert("call-1".to_owned());
     work_once(&place.store, &reels.shared, &inlet);
     assert!(reels.is_open("call-1"), "nobody has done it");
+    reels.copies.stop();
 }
 
 #[test]
@@ -227,11 +239,20 @@ fn a_file_that_cannot_go_keeps_no_other_from_going() {
     assert!(file(2).exists() && place.folder.join("another").exists());
 }
 
+/// What a server has of the thread, without the thread.
+fn reels(jobs: SyncSender<Job>) -> Reels {
+    Reels { jobs, copies: copies(), clock: Clock::start(), shared: Arc::default(), thread: Arc::default() }
+}
+
+fn copies() -> Copies {
+    let ring = Arc::new(CopyRing::new(8));
+    let options = CopyOptions { ring, parties: Arc::default(), clock: Clock::start(), on_restart: Box::new(|| ()) };
+    Copies::start(options).expect("a thread")
+}
+
 /// One round of the thread, which is to stop.
 fn work_once(store: &Store, shared: &Shared, inlet: &Receiver<Job>) {
-    let (ring, clock) = (Arc::new(CopyRing::new(8)), Clock::start());
-    let copies = CopyOptions { ring, parties: Arc::default(), clock, on_restart: Box::new(|| ()) };
-    let copies = Copies::start(copies).expect("a thread");
+    let (copies, clock) = (copies(), Clock::start());
     let (store, metrics) = (store.clone(), Metrics::new());
     let chores = Chores::start(store.clone()).expect("a thread");
     let options = ReelOptions { store, copies, clock, recognizing: None, metrics };

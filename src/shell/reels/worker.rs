@@ -1,13 +1,16 @@
 //! What the thread does, round by round: takes what it is told and the frames that are there, writes, and lets go of what is done.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::thread;
 use std::time::Duration;
 
 use media::LegId;
+use media::copy::CopyFrame;
 use routing::CallKey;
+use tokio::sync::broadcast;
 use tracing::{error, info, warn};
 
 use super::chores::{Chores, Counted};
@@ -15,9 +18,9 @@ use super::writing::{Outcome, Room, Writing};
 use super::{Job, ReelOptions, Shared};
 use crate::control::{ReelBeginning, ReelCommand};
 
-/// How long the thread sleeps between two rounds: a copy keeps frames for two and a half seconds.
+/// How long the thread sleeps between two rounds: a copy keeps frames for ten seconds.
 const ROUND: Duration = Duration::from_millis(40);
-/// A round that takes longer is late: after two and a half seconds frames are lost.
+/// A round that takes longer is late: after ten seconds frames are lost.
 const LATE: Duration = Duration::from_millis(400);
 /// Rounds that are easy, and how many of them in a row are a sign of rest: some twenty seconds.
 const EASY: Duration = Duration::from_millis(60);
@@ -154,14 +157,16 @@ impl<'a> Worker<'a> {
                     writing.said(&transcript, now);
                 }
             }
-            Job::Command(command, at) => self.obey(command, at),
+            Job::Command(ReelCommand::Begin(beginning), at, Some(frames)) => self.begin(at, *beginning, frames),
+            Job::Command(command, at, _) => self.obey(command, at),
         }
     }
 
     /// Does what call control has wanted since `at`.
     fn obey(&mut self, command: ReelCommand, at: Duration) {
         match command {
-            ReelCommand::Begin(beginning) => self.begin(at, *beginning),
+            // It comes with its frames.
+            ReelCommand::Begin(_) => {}
             ReelCommand::Pause { call } => self.each(call, Writing::pause),
             ReelCommand::Secure { call, on } => self.each(call, |writing| writing.secure(at, on)),
             ReelCommand::End { call } => match self.calls.get_mut(&call) {
@@ -180,8 +185,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn begin(&mut self, at: Duration, beginning: ReelBeginning) {
-        let frames = self.options.copies.subscribe(beginning.leg);
+    fn begin(&mut self, at: Duration, beginning: ReelBeginning, frames: broadcast::Receiver<Arc<CopyFrame>>) {
         let kept = self.calls.entry(beginning.call).or_default();
         if let Some(writing) = &mut kept.writing {
             return writing.go_on(at, frames);

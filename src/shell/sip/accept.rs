@@ -12,7 +12,7 @@ use rsipstack::transaction::{Transaction, make_tag};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
-use super::dialog::Dialog;
+use super::dialog::{self, Dialog};
 use super::digest::{self, Judgement, Subject};
 use super::exchange;
 use super::guard::{Refused, Who};
@@ -20,6 +20,7 @@ use super::incoming::Answering;
 use super::leg::{Input, Leg, Stage};
 use super::message::{self, Body, Reply, session};
 use super::referral;
+use super::registry::{Origin, Taken};
 use super::reliable::Reliable;
 use super::transport::{Link, SipTransport};
 use super::trunk::Trunk;
@@ -168,9 +169,15 @@ async fn accept_invite(shared: &Arc<Shared>, mut transaction: Transaction, trunk
     let stage = Stage::Answering(Answering::Ringing { caller, until, reliable });
     let (mut leg, inbox) = Leg::new(id, shared.clone(), dialog, stage);
     (leg.flow, leg.trunk) = (flow, trunk);
-    if !shared.legs.add(id, key, inbox.clone()) {
-        tracing::error!(leg = id.0, "a leg number or tag was used twice");
-        return refuse(shared, *transaction, Reply::code(500)).await;
+    let origin = origin(&transaction.original);
+    match shared.legs.add(id, key, origin, inbox.clone()) {
+        Ok(()) => {}
+        // A proxy in front has sent one call two ways: it is one call.
+        Err(Taken::Invite) => return refuse(shared, *transaction, Reply::code(482)).await,
+        Err(Taken::Name) => {
+            tracing::error!(leg = id.0, "a leg number or tag was used twice");
+            return refuse(shared, *transaction, Reply::code(500)).await;
+        }
     }
     room.send(SipEvent::Incoming { leg: id, invite });
     shared.runtime.spawn(exchange::drive_server(transaction, inbox, Input::Caller));
@@ -188,6 +195,12 @@ pub(super) fn flow(shared: &Shared, transaction: &Transaction, dialog: &Dialog) 
         _ => vias == 1 || dialog.has_routes(),
     };
     goes_back.then_some(link)
+}
+
+/// Names an INVITE whichever way it comes.
+fn origin(invite: &Request) -> Option<Origin> {
+    let tag = message::tag_of(invite.from_header().ok()?.value())?;
+    Some((invite.call_id_header().ok()?.value().to_owned(), tag, dialog::sequence(invite)?))
 }
 
 /// What call control has to know of an INVITE.

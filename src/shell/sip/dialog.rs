@@ -280,6 +280,7 @@ fn route_set(message: &impl HeadersExt) -> Vec<String> {
         .collect()
 }
 
-fn sequence(request: &Request) -> Option<u32> {
+/// The number of CSeq.
+pub(super) fn sequence(request: &Request) -> Option<u32> {
     request.cseq_header().ok()?.typed().ok().map(|cseq| cseq.seq)
 }

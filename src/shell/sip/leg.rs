@@ -229,6 +229,11 @@ impl Leg {
         }
     }
 
+    /// An input that has come already.
+    pub(super) fn next_at_hand(&mut self) -> Option<Input> {
+        self.inbox.try_recv().ok()
+    }
+
     fn deadline(&self) -> Option<Instant> {
         let stage = match &self.stage {
             Stage::Closing(until, _) => Some(*until),
@@ -262,7 +267,7 @@ impl Leg {
         }
     }
 
-    async fn handle(&mut self, input: Input) -> Flow {
+    pub(super) async fn handle(&mut self, input: Input) -> Flow {
         match input {
             Input::Command(command) => self.obey(command).await,
             Input::Request(transaction) => self.handle_request(transaction).await,

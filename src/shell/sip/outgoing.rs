@@ -159,12 +159,32 @@ impl Leg {
                 continue;
             }
             match self.shared.transports.open_for(&hop, Some(&calling.invite)).await {
-                Ok(link) => return self.send_invite(hop, link),
+                Ok(link) => {
+                    self.hear_before_sending().await?;
+                    return self.send_invite(hop, link);
+                }
                 Err(why) => {
                     self.shared.router.suspect(&hop);
                     reasons.push(format!("{hop}: {why}"));
                 }
             }
+        }
+    }
+
+    /// Takes what was asked of the leg while names were resolved and a connection was made: of an INVITE that was given up
+    /// meanwhile nobody hears.
+    async fn hear_before_sending(&mut self) -> Flow {
+        let unsent = |stage: &Stage| matches!(stage, Stage::Calling(calling) if calling.attempts.is_empty());
+        while unsent(&self.stage)
+            && let Some(input) = self.next_at_hand()
+        {
+            Box::pin(self.handle(input)).await?;
+        }
+        match &self.stage {
+            Stage::Calling(calling) if calling.attempts.is_empty() && calling.cancel != Cancel::No => {
+                ControlFlow::Break(End::Failed(487, "cancelled before the INVITE was sent".to_owned()))
+            }
+            _ => ControlFlow::Continue(()),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Holds an entry exactly as long as the leg's task lives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use media::LegId;
@@ -23,10 +23,32 @@ pub(super) struct Registry {
 
 #[derive(Debug, Default)]
 struct Tables {
-    inboxes: BTreeMap<LegId, (DialogKey, mpsc::Sender<Input>)>,
+    inboxes: BTreeMap<LegId, On>,
     dialogs: BTreeMap<DialogKey, LegId>,
+    /// The INVITEs that legs came with.
+    invites: BTreeSet<Origin>,
     /// The dialogs that are up, as Replaces names them for their far ends, and who these are.
     places: BTreeMap<LegId, (Replaces, String)>,
+}
+
+/// A leg that is on.
+#[derive(Debug)]
+struct On {
+    key: DialogKey,
+    origin: Option<Origin>,
+    inbox: mpsc::Sender<Input>,
+}
+
+/// What an INVITE is to its sender, whichever way it came: Call-ID, the tag of From, and CSeq (RFC 3261 §8.2.2.2).
+pub(super) type Origin = (String, String, u32);
+
+/// Why a leg was not added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// Its number or its dialog is another one's.
+    Name,
+    /// Its INVITE has come before, another way.
+    Invite,
 }
 
 impl Registry {
@@ -35,25 +57,40 @@ impl Registry {
         Self { tables: Mutex::default(), trace }
     }
 
-    /// Adds a leg; false when its number or its dialog is taken.
-    pub(super) fn add(&self, leg: LegId, key: DialogKey, inbox: mpsc::Sender<Input>) -> bool {
+    /// Adds a leg, with the INVITE that it came with.
+    ///
+    /// # Errors
+    /// When its number, its dialog or its INVITE is taken.
+    pub(super) fn add(
+        &self,
+        leg: LegId,
+        key: DialogKey,
+        origin: Option<Origin>,
+        inbox: mpsc::Sender<Input>,
+    ) -> Result<(), Taken> {
         let mut tables = self.lock();
         if tables.inboxes.contains_key(&leg) || tables.dialogs.contains_key(&key) {
-            return false;
+            return Err(Taken::Name);
+        }
+        if origin.as_ref().is_some_and(|origin| !tables.invites.insert(origin.clone())) {
+            return Err(Taken::Invite);
         }
         if let Some(trace) = &self.trace {
             trace.took(leg, &key.0);
         }
         tables.dialogs.insert(key.clone(), leg);
-        tables.inboxes.insert(leg, (key, inbox));
-        true
+        tables.inboxes.insert(leg, On { key, origin, inbox });
+        Ok(())
     }
 
     /// Forgets a leg.
     pub(super) fn remove(&self, leg: LegId) {
         let mut tables = self.lock();
-        if let Some((key, _)) = tables.inboxes.remove(&leg) {
+        if let Some(On { key, origin, .. }) = tables.inboxes.remove(&leg) {
             tables.dialogs.remove(&key);
+            if let Some(origin) = origin {
+                tables.invites.remove(&origin);
+            }
             if let Some(trace) = &self.trace {
                 trace.left(leg, &key.0);
             }
@@ -84,19 +121,19 @@ impl Registry {
 
     /// The inbox of a leg.
     pub(super) fn inbox(&self, leg: LegId) -> Option<mpsc::Sender<Input>> {
-        self.lock().inboxes.get(&leg).map(|(_, inbox)| inbox.clone())
+        self.lock().inboxes.get(&leg).map(|on| on.inbox.clone())
     }
 
     /// The inbox of the leg that has a dialog.
     pub(super) fn inbox_of_dialog(&self, key: &DialogKey) -> Option<mpsc::Sender<Input>> {
         let tables = self.lock();
         let leg = tables.dialogs.get(key)?;
-        tables.inboxes.get(leg).map(|(_, inbox)| inbox.clone())
+        tables.inboxes.get(leg).map(|on| on.inbox.clone())
     }
 
     /// The inboxes of all legs.
     pub(super) fn all(&self) -> Vec<mpsc::Sender<Input>> {
-        self.lock().inboxes.values().map(|(_, inbox)| inbox.clone()).collect()
+        self.lock().inboxes.values().map(|on| on.inbox.clone()).collect()
     }
 
     /// How many legs are on.

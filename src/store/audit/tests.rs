@@ -42,6 +42,8 @@ fn every_way_to_alter_it_is_named() {
     altered(|lines| lines[7] = lines[7].replace("\"unix_ms\":1007", "\"unix_ms\":1008"), "entry 7 was altered");
     altered(|lines| lines[7] = lines[7].replace("\"body\":\"AQ", "\"body\":\"AR"), "entry 7 was altered");
     altered(|lines| drop(lines.remove(7)), "entry 7 is missing");
+    altered(|lines| drop(lines.remove(1)), "entry 1 is missing");
+    altered(|lines| drop(lines.remove(0)), "the line that opens the file is missing");
     altered(|lines| drop(lines.drain(7..=9)), "entries 7 to 9 are missing");
     altered(|lines| lines.swap(7, 8), "entry 7 stands after entry 8");
     altered(|lines| lines.insert(8, lines[7].clone()), "entry 7 stands after entry 7");

@@ -131,7 +131,11 @@ impl Reader<'_> {
     }
 
     fn read(&mut self, line: &[u8]) {
-        match serde_json::from_slice(line) {
+        let read = serde_json::from_slice(line);
+        if self.line == 1 && !matches!(read, Ok(Line::Segment { .. })) {
+            self.find("the line that opens the file is missing".to_owned());
+        }
+        match read {
             Ok(Line::Segment { first: 0, .. }) => self.find("the file says that it begins with entry 0".to_owned()),
             Ok(Line::Segment { calmline_audit: VERSION, first, after }) => {
                 self.follow(first);

@@ -20,6 +20,9 @@ impl Embedded {
     /// # Errors
     /// When the store cannot be read, or what it holds cannot be opened.
     pub fn accounts(&self) -> Result<BTreeMap<String, Account>, String> {
+        if let Some(site) = self.site() {
+            return site.accounts();
+        }
         let mut accounts = BTreeMap::new();
         for key in self.accounts.keys(&[], None) {
             let key = key?;
@@ -36,6 +39,9 @@ impl Embedded {
     /// # Errors
     /// When the store cannot be written.
     pub fn keep_account(&self, name: &str, account: Option<&Account>) -> Result<(), String> {
+        if let Some(site) = self.site() {
+            return site.keep_account(name, account);
+        }
         let key = self.keys.blind(&[b"account ", name.as_bytes()].concat());
         match account {
             Some(account) => {

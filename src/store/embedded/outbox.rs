@@ -1,7 +1,7 @@
 //! Parcels for systems outside, sealed, until they are taken.
 //!
 //! One that is about a call is sealed by a key of its own, the same however often it is written anew, which is overwritten with it:
-//! what is left of its values in old files, and in copies of them, opens no more.
+//! what is left of its values in old files, and in copies of them, opens no more. Those of a node of a site lie with the site.
 
 use std::collections::BTreeSet;
 
@@ -17,6 +17,9 @@ impl Embedded {
     /// # Errors
     /// When the store cannot be written.
     pub fn keep_parcels(&self, parcels: &[Parcel]) -> Result<(), String> {
+        if let Some(site) = self.site() {
+            return site.keep_parcels(parcels);
+        }
         let mut values = Vec::new();
         for parcel in parcels {
             let plain = serde_json::to_vec(parcel).map_err(|error| error.to_string())?;
@@ -60,7 +63,7 @@ impl Embedded {
 
     /// Removes what waits to be told of calls that are erased.
     pub(super) fn forget_parcels(&self, calls: &BTreeSet<CallName>) -> Result<(), String> {
-        if calls.is_empty() || self.outbox.is_empty()? {
+        if calls.is_empty() || (self.site().is_none() && self.outbox.is_empty()?) {
             return Ok(());
         }
         let parcels = self.parcels()?.into_iter();
@@ -113,6 +116,9 @@ impl Embedded {
     /// # Errors
     /// As [`Embedded::keep_parcels`].
     pub fn drop_parcels(&self, ids: &[u64]) -> Result<(), String> {
+        if let Some(site) = self.site() {
+            return site.drop_parcels(ids);
+        }
         let mut seats = Vec::new();
         for id in ids {
             seats.extend(self.outbox.get(id.to_be_bytes())?.as_deref().and_then(seat_of).map(|(seat, _)| seat));
@@ -130,6 +136,9 @@ impl Embedded {
     /// # Errors
     /// When the store cannot be read.
     pub fn parcels(&self) -> Result<Vec<Parcel>, String> {
+        if let Some(site) = self.site() {
+            return site.parcels();
+        }
         let mut parcels = Vec::new();
         for entry in self.outbox.pairs(&[], None, Order::Up) {
             let (id, sealed) = entry?;

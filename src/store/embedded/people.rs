@@ -135,15 +135,17 @@ impl Embedded {
         Ok(Ok(Erased { person: hexadecimal(&person), calls: ids, still_up }))
     }
 
-    /// The calls of a person that started before `before`, whole, newest first.
+    /// The calls of a person that started before `before`, whole, newest first; as many as [`Embedded::calls`] lists.
     ///
     /// # Errors
     /// When the address names nobody, or the store cannot be read.
     pub fn calls_of(&self, address: &str, before: Moment, max: usize) -> Result<Vec<CallRecord>, String> {
-        let mut records = Vec::new();
+        let (mut records, mut last) = (Vec::new(), None);
         for place in self.places_of(&self.named(address)?)?.iter().rev() {
-            if place[..] < before.0.to_be_bytes()[..] && records.len() < max {
+            let started = place.first_chunk::<8>().copied();
+            if place[..] < before.0.to_be_bytes()[..] && (records.len() < max || last == started) {
                 records.extend(self.fold(&name_in(place))?.record);
+                last = started;
             }
         }
         Ok(records)

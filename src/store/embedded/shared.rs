@@ -38,8 +38,21 @@ impl Embedded {
         let all: Vec<_> = names.iter().cloned().zip(own.into_iter().map(Some)).collect();
         site.keep_alerts(&all)?;
         self.keep_alerts(&names.into_iter().map(|name| (name, None)).collect::<Vec<_>>())?;
+        self.bring(&site)?;
         self.site = Some(Arc::new(site));
         Ok(self)
+    }
+
+    /// Brings who may sign in, and what systems outside are to be told, from before this node was one of several.
+    fn bring(&self, site: &Site) -> Result<(), String> {
+        for (name, account) in self.accounts()? {
+            site.bring_account(&name, &account)?;
+            // Else whoever is removed by another node would come back with this one.
+            self.keep_account(&name, None)?;
+        }
+        let parcels = self.parcels()?;
+        site.keep_parcels(&parcels)?;
+        self.drop_parcels(&parcels.iter().map(|parcel| parcel.id).collect::<Vec<_>>())
     }
 
     /// Enters a site: its secret is sealed by the master key of now.

@@ -65,6 +65,23 @@ fn calls_are_listed_by_time_and_removed_by_age() {
 }
 
 #[test]
+fn calls_of_one_millisecond_are_on_one_page() {
+    for place in Place::each() {
+        let (store, mut running) = (place.open(), Running::default());
+        for (number, unix_ms) in [(1, BEGAN), (2, BEGAN + 1), (3, BEGAN + 1), (4, BEGAN + 2)] {
+            store.keep(&mut running, &call(number, unix_ms)).expect("written");
+        }
+        let starts = |before: u64, max| -> Vec<u64> {
+            let lines = store.calls(Moment(before), max).expect("readable");
+            let started = |line: &serde_json::Value| serde_json::from_value::<Moment>(line["started"].clone());
+            lines.iter().map(|line| started(line).expect("a moment").0 - BEGAN).collect()
+        };
+        assert_eq!([starts(u64::MAX, 1), starts(BEGAN + 2, 1), starts(BEGAN + 1, 1)], [vec![2], vec![1, 1], vec![0]]);
+        assert_eq!(starts(u64::MAX, 2), [2, 1, 1]);
+    }
+}
+
+#[test]
 fn what_has_come_of_a_call_is_kept_with_it_and_erased_with_it() {
     Place::each().iter().for_each(check_outcomes);
 }

@@ -4,14 +4,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use ring::aead::LessSafeKey;
 use ring::hmac;
-use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
-use super::super::keys::{KEY_BYTES, KeyError, MasterKey};
-use super::super::opening::key_of;
+use super::super::keys::{KEY_BYTES, KeyError, MasterKey, random};
+use super::super::opening::Masters;
 use super::super::trees::Together;
 use super::{seal, unseal};
-use crate::settings::{SiteSettings, StoreSettings};
+use crate::settings::SiteSettings;
 
 /// Where the secret lies.
 const TREE: &str = "site";
@@ -25,6 +24,8 @@ pub(in super::super) struct Door {
     keys: Arc<Mutex<Vec<LessSafeKey>>>,
     /// What hides names, once the site was entered.
     index: Arc<OnceLock<hmac::Key>>,
+    /// What seals messages between nodes, once the site was entered.
+    between: Arc<OnceLock<LessSafeKey>>,
 }
 
 impl std::fmt::Debug for Door {
@@ -36,11 +37,11 @@ impl std::fmt::Debug for Door {
 impl Door {
     /// # Errors
     /// When a master key cannot be had.
-    pub(in super::super) fn new(site: &SiteSettings, settings: &StoreSettings) -> Result<Self, KeyError> {
-        let masters = std::iter::once(&settings.master_key).chain(&settings.previous_key);
-        let keys = masters.map(|source| key_of(source, &settings.folder).map(|master| sealing(&master)));
-        let keys = keys.collect::<Result<Vec<_>, KeyError>>()?;
-        Ok(Self { settings: site.clone(), keys: Arc::new(Mutex::new(keys)), index: Arc::default() })
+    pub(in super::super) fn new(site: &SiteSettings, masters: &mut Masters<'_>) -> Result<Self, KeyError> {
+        let previous = masters.previous()?.map(sealing);
+        let keys = std::iter::once(sealing(masters.current())).chain(previous).collect();
+        let keys = Arc::new(Mutex::new(keys));
+        Ok(Self { settings: site.clone(), keys, index: Arc::default(), between: Arc::default() })
     }
 
     /// What the nodes are together.
@@ -57,6 +58,15 @@ impl Door {
         self.index.get_or_init(|| index).clone()
     }
 
+    /// What seals messages between nodes; nothing before the site was entered once.
+    pub(super) fn between(&self) -> Option<&LessSafeKey> {
+        self.between.get()
+    }
+
+    pub(super) fn note_between(&self, key: LessSafeKey) {
+        self.between.get_or_init(|| key);
+    }
+
     /// Seals the secret by another master key from the next opening on.
     pub(in super::super) fn exchange(&self, master: &MasterKey) {
         let mut keys = self.keys();
@@ -71,9 +81,8 @@ impl Door {
     pub(super) fn secret(&self, together: &Together) -> Result<Zeroizing<Vec<u8>>, String> {
         let keys = self.keys().clone();
         let [current, ..] = &*keys else { return Err("no master key".to_owned()) };
-        let mut fresh = Zeroizing::new([0; KEY_BYTES]);
-        SystemRandom::new().fill(&mut *fresh).map_err(|_| KeyError::Random.to_string())?;
         let said = |error: KeyError| error.to_string();
+        let fresh = Zeroizing::new(random::<KEY_BYTES>().map_err(said)?);
         let sealed = together.first(TREE, SECRET, &seal(current, SECRET, &*fresh).map_err(said)?)?;
         let opened = keys.iter().position(|key| unseal(key, SECRET, &sealed).is_ok());
         let Some(at) = opened else {

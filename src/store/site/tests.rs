@@ -6,23 +6,26 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
 use super::*;
+use crate::accounts::Account;
 use crate::metrics::Metrics;
 use crate::report::Minutes;
 use crate::settings::{DatabaseSettings, MasterKeySource, SiteSettings, StoreSettings};
 use crate::store::embedded::Running;
 use crate::store::embedded::tests::{BEGAN, call};
 use crate::store::keys::{KeyRing, MasterKey};
+use crate::store::opening::Masters;
 use crate::store::trees::tests::database;
+use crate::users::Role;
 
 /// A site of its own in the database of tests, and the master key of its nodes.
-struct Nodes {
+pub(crate) struct Nodes {
     root: TempDir,
     database: DatabaseSettings,
     name: String,
 }
 
 impl Nodes {
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("site-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let nodes = Self { root: tempfile::tempdir().expect("a folder"), database: database()?, name };
@@ -44,7 +47,7 @@ impl Nodes {
         }
     }
 
-    fn store(&self, node: &str) -> Store {
+    pub(crate) fn store(&self, node: &str) -> Store {
         Store::start(&self.settings(node), &Metrics::new()).expect("it starts")
     }
 
@@ -58,7 +61,8 @@ impl Nodes {
         let master = MasterKey::read(&self.root.path().join("master.key")).expect("a key");
         let keys = Arc::new(KeyRing::open(&folder.join("keys.json"), &master).expect("keys"));
         let site = settings.site.as_ref().expect("it is of a site");
-        let door = Door::new(site, settings).map_err(|error| error.to_string())?;
+        let mut masters = Masters::fetch(settings).map_err(|error| error.to_string())?;
+        let door = Door::new(site, &mut masters).map_err(|error| error.to_string())?;
         Embedded::open(&folder.join("calls"), Some(&self.database), &keys)?.in_site(&door)
     }
 }
@@ -82,6 +86,25 @@ fn alert(call: &str, steps: usize) -> WaitingAlert {
 
 fn kept(alert: WaitingAlert) -> (AlertName, Option<WaitingAlert>) {
     ((alert.call.clone(), alert.call_ms, alert.rule.clone()), Some(alert))
+}
+
+fn account(role: Role) -> Account {
+    Account { role, serves: None, tenant: None, disabled: false, password_hash: "a hash".to_owned(), totp: None }
+}
+
+#[test]
+fn who_may_sign_in_may_at_every_node() {
+    let Some(nodes) = Nodes::new() else { return };
+    let (a, b) = (nodes.open("a"), nodes.open("b"));
+    a.keep_account("li", Some(&account(Role::Agent))).expect("written");
+    b.keep_account("li", Some(&account(Role::Supervisor))).expect("written");
+    a.keep_account("wang", Some(&account(Role::Auditor))).expect("written");
+    b.keep_account("wang", None).expect("written");
+    let all = [("li".to_owned(), account(Role::Supervisor))].into();
+    assert_eq!([&a, &b].map(|node| node.accounts().expect("readable")), [all, a.accounts().expect("readable")]);
+    // One that was removed does not come back with a node that had it before.
+    drop(a);
+    assert_eq!(nodes.open("a").accounts().expect("readable").len(), 1);
 }
 
 const LONG: Duration = Duration::from_secs(600);
@@ -116,7 +139,7 @@ async fn what_is_done_once_is_done_by_one_node_and_by_another_when_that_is_gone(
 }
 
 #[test]
-fn alerts_of_a_node_that_is_gone_are_taken_over_once_and_it_begins_anew() {
+fn what_waits_at_a_node_that_is_gone_is_taken_over_once_and_it_begins_anew() {
     let Some(nodes) = Nodes::new() else { return };
     let (a, b, c) = (nodes.open("a"), nodes.open("b"), nodes.open("c"));
     let of = |node: &Embedded| node.alerts().expect("readable");
@@ -128,10 +151,19 @@ fn alerts_of_a_node_that_is_gone_are_taken_over_once_and_it_begins_anew() {
     assert_eq!((of(&a), of(&b)), (vec![alert("call 1", 1)], vec![alert("call 3", 0)]), "each has its own");
     let [at_a, at_b, at_c] = [&a, &b, &c].map(|node| node.site().expect("it is of a site"));
     assert_eq!(at_a.has_alerts_lease(LONG), Ok(true));
-    assert_eq!(at_b.take_over_alerts().expect("it answers"), [], "nobody is gone");
+    let waits = |id, call: &str| crate::store::embedded::tests::parcel(id, call);
+    a.keep_parcels(&[waits(7, "call 1"), waits(8, ""), waits(9, "call 2")]).expect("written");
+    a.drop_parcels(&[9]).expect("written");
+    b.keep_parcels(&[waits(7, "call 3")]).expect("written");
+    assert_eq!(a.parcels().expect("readable"), [waits(7, "call 1"), waits(8, "")], "each has its own");
+    assert_eq!(at_b.take_over().expect("it answers"), [], "nobody is gone");
     assert_eq!(at_a.has_alerts_lease(Duration::ZERO), Ok(true));
-    let taken = [at_b, at_c].map(|site| site.take_over_alerts().expect("it answers"));
-    assert_eq!(taken, [vec![("a".to_owned(), vec![alert("call 1", 1)])], vec![]], "by one");
+    let taken = [at_b, at_c].map(|site| site.take_over().expect("it answers"));
+    let parcels = vec![waits(8, "call 1"), waits(9, "")];
+    let of_a = TakenOver { node: "a".to_owned(), alerts: vec![alert("call 1", 1)], parcels: parcels.clone() };
+    assert_eq!(taken, [vec![of_a], vec![]], "by one");
+    assert_eq!(b.parcels().expect("readable"), [&[waits(7, "call 3")][..], &parcels].concat(), "by numbers of its own");
+    assert_eq!((a.parcels().expect("readable"), c.parcels().expect("readable")), (vec![], vec![]));
     assert_eq!((of(&a), of(&b).len(), of(&c).len()), (vec![], 2, 0));
     assert_eq!(at_a.has_alerts_lease(LONG), Ok(true), "it begins anew");
     a.keep_alerts(&[kept(alert("call 4", 0))]).expect("written");
@@ -151,8 +183,13 @@ fn reports_are_of_all_nodes_and_made_once() {
     let before = Embedded::open(&alone.folder.join("calls"), Some(&nodes.database), &keys()).expect("it opens");
     before.keep(&mut Running::default(), &call(1, BEGAN)).expect("written");
     before.keep_alerts(&[kept(alert("call 1", 0))]).expect("written");
+    before.keep_parcels(&[crate::store::embedded::tests::parcel(5, "call 1")]).expect("written");
+    before.keep_account("li", Some(&account(Role::Agent))).expect("written");
     drop(before);
     let (a, b) = (nodes.open("a"), nodes.open("b"));
+    assert_eq!(a.parcels().expect("readable"), [crate::store::embedded::tests::parcel(5, "call 1")]);
+    assert_eq!(b.accounts().expect("readable"), a.accounts().expect("readable"), "they are one");
+    assert_eq!(b.accounts().expect("readable").keys().collect::<Vec<_>>(), ["li"]);
     assert_eq!(a.alerts().expect("readable"), [alert("call 1", 0)]);
     a.keep(&mut Running::default(), &call(2, BEGAN + 1)).expect("written");
     b.keep(&mut Running::default(), &call(3, BEGAN + 2)).expect("written");

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::super::Alert;
 use super::super::moment::Moment;
 use super::super::problem::Problem;
-use super::super::query::{asked, limit_of};
+use super::super::query::{asked, limit_of, page_end};
 use super::super::routes::App;
 use super::super::scope::Scope;
 use super::super::signing::Who;
@@ -101,7 +101,7 @@ pub(in crate::web) async fn list(
             .filter(|line| query.wants(&line.alert, line.raised)),
     );
     lines.sort_by_key(|line| std::cmp::Reverse(line.raised));
-    lines.truncate(limit);
+    lines.truncate(page_end(&lines, limit, |line| line.raised));
     Ok(Json(AlertList { alerts: lines }))
 }
 

@@ -1,8 +1,11 @@
 //! The audit trail over the API.
 
+use super::people::{CONSOLE, with_users_and};
 use super::*;
+use crate::control::Done;
 use crate::settings::{MasterKeySource, StoreSettings};
 use crate::store::Store;
+use crate::store::audit::AuditWanted;
 
 #[tokio::test]
 async fn the_trail_is_searched_verified_and_has_both() {
@@ -42,6 +45,20 @@ async fn the_trail_is_searched_verified_and_has_both() {
     let found = verified(&wire).await;
     assert_eq!(found["is_whole"], false, "{found}");
     assert!(found["findings"][0].as_str().is_some_and(|what| what.contains("entry 1 was altered")), "{found}");
+    store.stop();
+}
+
+#[tokio::test]
+async fn those_who_look_through_much_have_their_turns() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = store(root.path());
+    let (first, _second) = (store.turn().await, store.turn().await);
+    let mut search = std::pin::pin!(store.search_audit(AuditWanted { max: 1, ..AuditWanted::default() }));
+    assert!(futures::poll!(search.as_mut()).is_pending(), "two others look already");
+    drop(first);
+    assert!(futures::FutureExt::now_or_never(store.turn()).is_none(), "the search is next");
+    search.await.expect("readable");
+    assert!(futures::FutureExt::now_or_never(store.turn()).is_some(), "and done");
     store.stop();
 }
 
@@ -100,6 +117,94 @@ async fn keys_are_rotated_and_that_is_in_the_trail() {
 }
 
 #[tokio::test]
+async fn a_call_is_found_however_its_address_spells_it_and_no_address_fills_the_trail() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = store(root.path());
+    let fixture = fixture_with(Some(store.clone())).await;
+    let wire = Wire(fixture.handle.addr);
+    for call in ["call%2D1", &"A".repeat(5_000)] {
+        assert_eq!(wire.ask_with_token("GET", &format!("/v1/calls/{call}")).await.status, 404);
+    }
+    let spelt = wire.ask_with_token("GET", "/v1/audit?kind=access&call=call-1").await.json();
+    assert_eq!(spelt["entries"][0]["what"]["path"], "/v1/calls/call%2D1", "{spelt}");
+    let all = wire.ask_with_token("GET", "/v1/audit?kind=access").await.json();
+    let is_long = |entry: &&Value| entry["call"].as_str().is_some_and(|call| call.starts_with('A'));
+    let long = all["entries"].as_array().expect("a list").iter().find(is_long).expect("it is in the trail");
+    assert_eq!(long["call"], format!("{}…+4936", "A".repeat(64)));
+    assert_eq!(long["what"]["path"], format!("/v1/calls/{}…+4754", "A".repeat(246)));
+    store.stop();
+}
+
+#[tokio::test]
+async fn holds_are_asked_for_on_record_before_they_begin_and_end() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = store(root.path());
+    let fixture = fixture_with(Some(store.clone())).await;
+    let wire = Wire(fixture.handle.addr);
+    for (path, body, expected) in [
+        ("/v1/people/hold", r#"{"address":"13800138000","reason":"a claim"}"#, 200),
+        ("/v1/people/hold", r#"{"address":"13800138000","reason":"a claim"}"#, 409),
+        ("/v1/people/release", r#"{"address":"13800138000"}"#, 200),
+        ("/v1/people/release", r#"{"address":"13800138000"}"#, 404),
+    ] {
+        let reply = wire.send("POST", path, body).await;
+        assert_eq!(reply.status, expected, "{path}: {}", reply.body);
+    }
+    let trail = wire.ask_with_token("GET", "/v1/audit").await;
+    assert!(!trail.body.contains("13800138000"), "{}", trail.body);
+    let trail = trail.json();
+    let kinds = trail["entries"].as_array().expect("a list").iter().rev().filter_map(|entry| entry["kind"].as_str());
+    let kinds: Vec<&str> = kinds.filter(|kind| *kind != "access").collect();
+    assert_eq!(kinds, ["hold_asked", "held", "hold_asked", "release_asked", "released", "release_asked"]);
+    store.stop();
+}
+
+#[tokio::test]
+async fn what_was_ordered_is_in_the_trail_although_whoever_asked_has_gone() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = store(root.path());
+    let mut fixture = fixture_with(Some(store.clone())).await;
+    fixture.bus.publish(&one_of_each()[0]);
+    let wire = Wire(fixture.handle.addr);
+    let known = format!("Authorization: Bearer {TOKEN}\r\nContent-Length: 0\r\n");
+    let asking = wire.begin("POST", "/v1/calls/call-1/bypass", &known, "").await;
+    let asked = fixture.orders.recv().await.expect("an order");
+    drop(asking);
+    // Once this is answered, the server has seen that nobody waits.
+    assert_eq!(wire.ask("GET", "/healthz", "").await.status, 200);
+    let answer = asked.answer.expect("an order that is answered");
+    assert!(answer.send(Ok(Done::Accepted)).is_ok(), "it is still carried out");
+    let Fixture { handle, .. } = &mut fixture;
+    handle.finish().await;
+    let of_call = AuditWanted { call: Some("call-1".to_owned()), ..wanted("access") };
+    let found = store.search_audit(of_call).await.expect("it is read");
+    let statuses: Vec<_> = found.entries.iter().map(|(_, _, entry)| entry.what["status"].clone()).collect();
+    assert_eq!(statuses, [202]);
+    store.stop();
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_in_the_trail_although_whoever_gave_it_has_gone() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = store(root.path());
+    let mut fixture = with_users_and(Some(store.clone())).await;
+    let wire = Wire(fixture.handle.addr);
+    let body = r#"{"user":"operator","password":"a wrong password"}"#;
+    let headers = format!("{CONSOLE}Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    let asking = wire.begin("POST", "/v1/session", &headers, body).await;
+    // Once this is answered, the password is being checked; and then the server has seen that nobody waits.
+    assert_eq!(wire.ask("GET", "/healthz", "").await.status, 200);
+    drop(asking);
+    assert_eq!(wire.ask("GET", "/healthz", "").await.status, 200);
+    let Fixture { handle, .. } = &mut fixture;
+    handle.finish().await;
+    let found = store.search_audit(wanted("sign_in_refused")).await.expect("it is read");
+    let whose: Vec<&str> = found.entries.iter().map(|(_, _, entry)| entry.who.as_str()).collect();
+    assert_eq!(whose, ["operator"]);
+    store.stop();
+}
+
+#[tokio::test]
 async fn without_a_store_there_is_no_trail() {
     let fixture = fixture().await;
     problem(&Wire(fixture.handle.addr).ask_with_token("GET", "/v1/audit").await, 404);
@@ -107,6 +212,10 @@ async fn without_a_store_there_is_no_trail() {
 
 pub(super) fn store(root: &std::path::Path) -> Store {
     Store::start(&StoreSettings::within(root, Duration::MAX), &Metrics::new()).expect("a store")
+}
+
+fn wanted(kind: &str) -> AuditWanted {
+    AuditWanted { kind: Some(kind.to_owned()), max: 10, ..AuditWanted::default() }
 }
 
 async fn verified(wire: &Wire) -> Value {

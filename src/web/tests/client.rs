@@ -60,11 +60,17 @@ impl Wire {
         self.exchange(method, path, headers, "").await
     }
 
-    pub(super) async fn exchange(&self, method: &str, path: &str, headers: &str, body: &str) -> Reply {
+    /// Asks, and leaves it to who has the connection whether anybody waits for the answer.
+    pub(super) async fn begin(&self, method: &str, path: &str, headers: &str, body: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.0).await.expect("the server listens");
         let close = if headers.contains("Connection:") { "" } else { "Connection: close\r\n" };
         let request = format!("{method} {path} HTTP/1.1\r\nHost: calmline\r\n{close}{headers}\r\n{body}");
         stream.write_all(request.as_bytes()).await.expect("the request is sent");
+        stream
+    }
+
+    pub(super) async fn exchange(&self, method: &str, path: &str, headers: &str, body: &str) -> Reply {
+        let mut stream = self.begin(method, path, headers, body).await;
         let mut bytes = Vec::new();
         // A server that refuses a request it has not read to its end may reset after the answer: keep what came.
         let _ = in_time(stream.read_to_end(&mut bytes)).await;

@@ -37,3 +37,17 @@ async fn a_call_of_another_node_is_shown_and_whatever_is_to_be_done_with_it_is_a
     assert!(fixture.ordered().await.is_some(), "its own are not");
     assert_eq!(wire.ask_with_token("POST", "/v1/calls/nobodys/hangup").await.status, 404);
 }
+
+#[tokio::test]
+async fn whoever_is_sent_to_another_node_is_in_the_trail() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = audit::store(root.path());
+    let options = options(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let fixture = try_fixture_of(Bus::of_node("a"), options, Some(store.clone())).await.expect("loopback can be bound");
+    assert!(fixture.bus.publish_from("b", &one_of_each()[0], Moment::now()));
+    let wire = Wire(fixture.handle.addr);
+    assert_eq!(wire.ask_with_token("POST", "/v1/calls/call-1/hangup").await.status, 421);
+    let trail = wire.ask_with_token("GET", "/v1/audit?kind=access&call=call-1").await.json();
+    assert_eq!(trail["entries"][0]["what"]["status"], 421, "{trail}");
+    store.stop();
+}

@@ -33,7 +33,7 @@ async fn the_library_answers_in_the_language_of_the_question() {
     }
 }
 
-const OWN: &str = "name = \"own\"\nscenarios = [\"any\"]\n[[entry]]\nid = \"hours\"\nen.questions = [\"When?\"]\n\
+pub(super) const OWN: &str = "name = \"own\"\nscenarios = [\"any\"]\n[[entry]]\nid = \"hours\"\nen.questions = [\"When?\"]\n\
                    en.answer = \"Nine to five\"\n";
 
 #[tokio::test]

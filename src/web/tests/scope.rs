@@ -69,23 +69,47 @@ async fn every_address_of_a_call_of_others_says_that_there_is_none() {
             if !permissions.may(Role::Supervisor, method, path) || path.starts_with("/v1/knowledge/") {
                 continue;
             }
-            let of = async |call: &str| {
-                let at = path.replace("{id}", call).replace("{prompt}", "1").replace("{supervisor}", "1");
-                let (kind, body) = asked_with(method.as_str(), path);
+            let of = async |call: &str, is_good: bool| {
+                let number = if is_good { "1" } else { "x" };
+                let at = path.replace("{id}", call).replace("{prompt}", number).replace("{supervisor}", number);
+                let at = if is_good { at } else { format!("{at}?limit=0&layout=x&nothing=1") };
+                let (kind, body) = if is_good { asked_with(method.as_str(), path) } else { ("application/json", "x") };
                 let kind = if kind.is_empty() { String::new() } else { format!("Content-Type: {kind}\r\n") };
                 let headers = format!("{known_by}{CONSOLE}{kind}Content-Length: {}\r\n", body.len());
                 wire.exchange(method.as_str(), &at, &headers, body).await
             };
-            let (others, nobodys, own) = (of("call-1").await, of("call-9").await, of("call-2").await);
-            assert_eq!(others.status, 404, "{method} {path}: {}", others.body);
-            assert_eq!(others.json_line()["detail"], "no such call", "{method} {path}");
-            assert_eq!((nobodys.status, &nobodys.body), (others.status, &others.body), "{method} {path}");
+            for is_good in [true, false] {
+                let (others, nobodys) = (of("call-1", is_good).await, of("call-9", is_good).await);
+                assert_eq!(others.status, 404, "{method} {path}: {}", others.body);
+                assert_eq!(others.json_line()["detail"], "no such call", "{method} {path}");
+                assert_eq!((nobodys.status, &nobodys.body), (others.status, &others.body), "{method} {path} {is_good}");
+            }
+            let own = of("call-2", true).await;
             assert!(!own.body.contains("no such call"), "{method} {path}: {}", own.body);
             walked += 1;
         }
         assert!(walked >= 10, "{walked}");
         let encoded = wire.ask("GET", "/v1/calls/call%2D1", &known_by).await;
         assert_eq!(encoded.status, 404, "{}", encoded.body);
+    }
+}
+
+/// A call that is neither on the board nor kept may still have an alert that waits.
+#[tokio::test]
+async fn an_alert_of_before_a_restart_is_for_those_who_see_its_call() {
+    let (fixture, all) = with_some_who_see_one().await;
+    let wire = Wire(fixture.handle.addr);
+    let alert = one_of_each().into_iter().find(|notice| matches!(notice.what, What::Alert { .. })).expect("one");
+    let before = Bus::new();
+    for (notice, call) in begun().into_iter().zip(["others-of-before", "own-of-before"]) {
+        before.publish(&Notice { call: call.to_owned(), ..notice });
+        fixture.escalating.hear(&Notice { call: call.to_owned(), ..alert.clone() }, &before, Moment::now());
+    }
+    for known_by in all {
+        for (call, expected) in [("others-of-before", 404), ("own-of-before", 200)] {
+            let reply = wire.ask("GET", &format!("/v1/calls/{call}/assignees"), &known_by).await;
+            assert_eq!(reply.status, expected, "{call}: {}", reply.body);
+        }
     }
 }
 
@@ -104,6 +128,21 @@ async fn a_machine_of_a_tenant_may_what_a_supervisor_may_and_nothing_else() {
     }
     let wrong = wire.ask("GET", "/v1/calls", "Authorization: Bearer token-of-acme-012345678\r\n").await;
     assert_eq!(wrong.status, 401, "{}", wrong.body);
+}
+
+/// However many one keeps open, others have some.
+#[tokio::test]
+async fn nobody_takes_every_place_of_what_goes_on_for_long() {
+    let (fixture, [_, supervisor, machine]) = with_some_who_see_one().await;
+    let stream = |known_by: &str| format!("{known_by}Accept: text/event-stream\r\n");
+    let mut open = Vec::new();
+    for _ in 0..SUBSCRIBERS_MAX / 2 {
+        open.push(Stream::open_as(fixture.handle.addr, "", &stream(&machine)).await);
+    }
+    let refused = Wire(fixture.handle.addr).ask("GET", "/v1/events", &stream(&machine)).await;
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    open.push(Stream::open_as(fixture.handle.addr, "", &stream(&supervisor)).await);
+    open.push(Stream::open(fixture.handle.addr, "", "").await);
 }
 
 /// What goes on for long ends with a token that opens nothing any more, and goes on over another reading of it.

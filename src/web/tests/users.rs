@@ -123,6 +123,83 @@ async fn users_are_made_changed_shut_out_and_removed() {
 }
 
 #[tokio::test]
+async fn people_give_themselves_another_password_by_the_one_that_counts() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = audit::store(root.path());
+    let fixture = with_administrator(&store).await;
+    let administrator = Desk::of(&fixture).await;
+    let new = serde_json::json!({ "name": "li", "role": "auditor" });
+    let made = administrator.ask("POST", "/v1/users", "", &new).await;
+    let first = made.json()["secrets"]["password"].as_str().expect("it is shown once").to_owned();
+    let change = |password: &str, other: &str| serde_json::json!({ "password": password, "new_password": other });
+    let wire = Wire(fixture.handle.addr);
+    let li = Desk { wire: Wire(fixture.handle.addr), cookie: cookie(&sign_in(&wire, "li", &first).await) };
+    let elsewhere = Desk { wire: Wire(fixture.handle.addr), cookie: cookie(&sign_in(&wire, "li", &first).await) };
+    let other = "quite another one";
+    for (given, status) in [
+        (change("a wrong password", other), 401),
+        (change(&first, "short"), 400),
+        (change(&first, &first), 400),
+        (serde_json::json!({ "password": first }), 400),
+    ] {
+        problem(&li.ask("POST", "/v1/me/password", "", &given).await, status);
+    }
+    let done = li.ask("POST", "/v1/me/password", "", &change(&first, other)).await;
+    assert_eq!(done.status, 200, "{}", done.body);
+    let again = Desk { wire: Wire(fixture.handle.addr), cookie: cookie(&done) };
+    assert_eq!(again.ask("GET", "/v1/session", "", &Value::Null).await.json()["user"], "li");
+    for ended in [&li, &elsewhere] {
+        problem(&ended.ask("GET", "/v1/session", "", &Value::Null).await, 401);
+    }
+    problem(&sign_in(&wire, "li", &first).await, 401);
+    assert_eq!(sign_in(&wire, "li", other).await.status, 200);
+
+    // Nobody without a session, no other site's page, no machine, and nobody who stands in the configuration.
+    let nobody = Desk { wire: Wire(fixture.handle.addr), cookie: String::new() };
+    problem(&nobody.ask("POST", "/v1/me/password", "", &change(other, &first)).await, 401);
+    let body = change(other, &first).to_string();
+    let headers = format!("{}Content-Type: application/json\r\nContent-Length: {}\r\n", again.cookie, body.len());
+    problem(&wire.exchange("POST", "/v1/me/password", &headers, &body).await, 403);
+    problem(&administrator.ask("POST", "/v1/me/password", "", &change(PASSWORD, other)).await, 409);
+    let trail = administrator.ask("GET", "/v1/audit?kind=password_changed", "", &Value::Null).await;
+    assert!(trail.body.contains("\"who\":\"li\"") && !trail.body.contains(other), "{}", trail.body);
+    // Whoever guesses is locked out here as at the sign-in.
+    let guess = change("a wrong password", &first);
+    let mut last = 401;
+    for _ in 0..6 {
+        last = again.ask("POST", "/v1/me/password", "", &guess).await.status;
+    }
+    assert_eq!((last, sign_in(&wire, "li", other).await.status), (429, 429));
+}
+
+#[tokio::test]
+async fn whoever_is_removed_is_out_although_whoever_asked_has_gone() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = audit::store(root.path());
+    let mut fixture = with_administrator(&store).await;
+    let desk = Desk::of(&fixture).await;
+    let new = serde_json::json!({ "name": "li", "role": "supervisor" });
+    let made = desk.ask("POST", "/v1/users", "", &new).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let accounts = Arc::clone(&fixture.handle.accounts);
+    let may_sign_in = || accounts.live().load().users.contains_key("li");
+    assert!(may_sign_in());
+    let other_change = accounts.changing.lock().await;
+    let headers = format!("{}{CONSOLE}If-Match: *\r\nContent-Length: 0\r\n", desk.cookie);
+    let asking = desk.wire.begin("DELETE", "/v1/users/li", &headers, "").await;
+    // Once this is answered, it waits for its turn; and then the server has seen that nobody waits for it.
+    assert_eq!(desk.wire.ask("GET", "/healthz", "").await.status, 200);
+    drop(asking);
+    assert_eq!(desk.wire.ask("GET", "/healthz", "").await.status, 200);
+    drop(other_change);
+    let Fixture { handle, .. } = &mut fixture;
+    handle.finish().await;
+    assert!(!may_sign_in());
+    assert!(store.accounts().await.expect("they are read").is_empty());
+    store.stop();
+}
+
+#[tokio::test]
 async fn who_stands_in_the_configuration_and_oneself_are_left_alone() {
     let root = tempfile::tempdir().expect("a folder");
     let store = audit::store(root.path());

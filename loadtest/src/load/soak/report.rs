@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::super::report::{Faults, row};
+use super::super::report::{Faults, Spread, row};
 use super::SoakPlan;
 use crate::stream::StreamStats;
 
@@ -38,6 +38,8 @@ pub struct Sample {
     pub files: u64,
     /// UDP sockets among them: ports that are in use or rest.
     pub udp_ports: u64,
+    /// Threads.
+    pub threads: u64,
     /// CPU since the server's start, s.
     pub cpu_seconds: f64,
     /// Calls as the server counts them; absent, like all below, without its `/metrics`.
@@ -48,19 +50,36 @@ pub struct Sample {
     pub server_refused: Option<f64>,
     /// Packets that its listening side did not get.
     pub server_tap_dropped: Option<f64>,
+    /// Packets missing in what the telephones have heard so far, by sequence.
+    pub packets_lost: u64,
+    /// One-way times through the server since the sample before.
+    pub latency: Spread,
+    /// One-way times from telephone to telephone in the same time.
+    pub direct: Spread,
 }
 
 impl Sample {
     /// The first line of the table.
     pub(super) const COLUMNS: &str = "seconds,calls,ended,rss_kb,files,udp_ports,cpu_seconds,server_calls,server_lost,\
-                                      server_refused,server_tap_dropped";
+                                      server_refused,server_tap_dropped,threads,packets_lost,latency_p50_ms,latency_p99_ms,\
+                                      direct_p50_ms,direct_p99_ms";
 
     /// One line of the table.
     pub(super) fn line(&self) -> String {
         let figures = [self.server_calls, self.server_lost, self.server_refused, self.server_tap_dropped];
         let figures = figures.map(|figure| figure.map(|value| value.to_string()).unwrap_or_default()).join(",");
-        let Sample { seconds, calls, ended, rss_kb, files, udp_ports, cpu_seconds, .. } = self;
-        format!("{seconds:.1},{calls},{ended},{rss_kb},{files},{udp_ports},{cpu_seconds:.2},{figures}")
+        let Sample { seconds, calls, ended, rss_kb, files, udp_ports, cpu_seconds, threads, packets_lost, .. } = self;
+        let (through, direct) = (self.latency, self.direct);
+        let times = format!(
+            "{threads},{packets_lost},{:.3},{:.3},{:.3},{:.3}",
+            through.p50_ms, through.p99_ms, direct.p50_ms, direct.p99_ms
+        );
+        format!("{seconds:.1},{calls},{ended},{rss_kb},{files},{udp_ports},{cpu_seconds:.2},{figures},{times}")
+    }
+
+    /// What the server added to the 99th percentile, ms; never below zero.
+    pub fn added_p99_ms(&self) -> f64 {
+        (self.latency.p99_ms - self.direct.p99_ms).max(0.0)
     }
 
     /// True when ports, files or calls are held that were not before.
@@ -68,6 +87,44 @@ impl Sample {
         self.udp_ports > before.udp_ports
             || self.files > before.files + FILES_LEFT
             || self.server_calls > before.server_calls
+    }
+}
+
+/// What packets took, by the samples: medians of each sample's percentiles, ms.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Times {
+    /// How many packets were measured.
+    pub packets: usize,
+    /// Half of them were faster, ms.
+    pub p50_ms: f64,
+    /// 99 of 100 were faster, ms.
+    pub p99_ms: f64,
+    /// 99 of 100 were faster of those from telephone to telephone, at the same time, ms.
+    pub direct_p99_ms: f64,
+    /// What the server added to the 99th percentile, ms.
+    pub added_p99_ms: f64,
+    /// The same in the worst sample, ms.
+    pub added_p99_ms_worst: f64,
+}
+
+impl Times {
+    fn of(samples: &[Sample]) -> Self {
+        let measured: Vec<&Sample> =
+            samples.iter().filter(|sample| sample.latency.count > 0 && sample.direct.count > 0).collect();
+        let sorted = |of: fn(&Sample) -> f64| {
+            let mut values: Vec<f64> = measured.iter().map(|sample| of(sample)).collect();
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        let median = |of: fn(&Sample) -> f64| sorted(of).get(measured.len() / 2).copied().unwrap_or_default();
+        Times {
+            packets: measured.iter().map(|sample| sample.latency.count).sum(),
+            p50_ms: median(|sample| sample.latency.p50_ms),
+            p99_ms: median(|sample| sample.latency.p99_ms),
+            direct_p99_ms: median(|sample| sample.direct.p99_ms),
+            added_p99_ms: median(Sample::added_p99_ms),
+            added_p99_ms_worst: sorted(Sample::added_p99_ms).last().copied().unwrap_or_default(),
+        }
     }
 }
 
@@ -143,6 +200,11 @@ pub struct SoakReport {
     pub steady: [Sample; 3],
     /// After the last call, when the ports have rested.
     pub after: Sample,
+    /// What packets that carry the time they were sent took.
+    pub times: Times,
+    /// Everything that was seen meanwhile.
+    #[serde(skip)]
+    pub samples: Vec<Sample>,
     /// What was wrong; empty when nothing was.
     pub failures: Vec<String>,
 }
@@ -175,6 +237,8 @@ impl SoakReport {
             before,
             steady: thirds(samples.get(warm..).unwrap_or_default()),
             after,
+            times: Times::of(samples),
+            samples: samples.to_vec(),
             failures: Vec::new(),
         };
         report.failures = report.judge();
@@ -238,6 +302,7 @@ fn median(samples: &[Sample]) -> Sample {
     Sample {
         rss_kb: of(|sample| sample.rss_kb),
         files: of(|sample| sample.files),
+        threads: of(|sample| sample.threads),
         udp_ports: of(|sample| sample.udp_ports),
         calls: of(|sample| sample.calls as u64) as usize,
         ..*middle
@@ -274,6 +339,15 @@ impl fmt::Display for SoakReport {
         ] {
             let Sample { calls, rss_kb, files, udp_ports, .. } = sample;
             row(f, name, format!("{calls} calls, {rss_kb} KiB, {files} files, {udp_ports} UDP ports"))?;
+        }
+        if self.times.packets > 0 {
+            let Times { p50_ms, p99_ms, direct_p99_ms, added_p99_ms, added_p99_ms_worst, .. } = self.times;
+            row(
+                f,
+                "one-way",
+                format!("p50 {p50_ms:.3} ms, p99 {p99_ms:.3} ms, without the server {direct_p99_ms:.3} ms"),
+            )?;
+            row(f, "added", format!("p99 {added_p99_ms:.3} ms, in the worst sample {added_p99_ms_worst:.3} ms"))?;
         }
         for failure in &self.failures {
             row(f, "FAILED", failure)?;
@@ -356,6 +430,8 @@ mod tests {
             before: idle,
             steady: [busy; 3],
             after: Sample { rss_kb: 90_000, ..idle },
+            times: Times::default(),
+            samples: Vec::new(),
             failures: Vec::new(),
         }
     }

@@ -3,10 +3,12 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::process::Process;
+use super::super::report::Spread;
+use super::SoakPlan;
 use super::report::{Counts, Sample};
 use crate::driver::invalid;
 
@@ -20,25 +22,43 @@ pub(super) struct Watched {
     process: Process,
     metrics: Option<(SocketAddr, Option<String>)>,
     csv: Option<File>,
+    journal: Option<File>,
+}
+
+/// What the telephones tell of the time since the sample before.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Heard {
+    pub(super) packets_lost: u64,
+    pub(super) latency: Spread,
+    pub(super) direct: Spread,
 }
 
 impl Watched {
-    /// Begins the table, when there is to be one.
-    pub(super) fn new(pid: u32, metrics: Option<(SocketAddr, Option<String>)>, csv: Option<&Path>) -> io::Result<Self> {
-        let mut csv = csv.map(File::create).transpose()?;
+    /// Begins the table and the journal, where there are to be any.
+    ///
+    /// # Errors
+    /// When a file cannot be made, or the server does not show its figures.
+    pub(super) fn new(plan: &SoakPlan) -> io::Result<Self> {
+        let create = |path: &Option<PathBuf>| path.as_ref().map(File::create).transpose();
+        let mut csv = create(&plan.csv)?;
         if let Some(csv) = &mut csv {
             writeln!(csv, "{}", Sample::COLUMNS)?;
         }
-        Ok(Watched { process: Process::new(pid), metrics, csv })
+        if let Some((address, token)) = &plan.metrics {
+            page(*address, token.as_deref())?;
+        }
+        Ok(Watched {
+            process: Process::new(plan.pid),
+            metrics: plan.metrics.clone(),
+            csv,
+            journal: create(&plan.journal)?,
+        })
     }
 
-    /// Looks now.
-    pub(super) fn sample(&mut self, now: Duration, counts: &Counts) -> io::Result<Sample> {
+    /// Looks now. Figures of `/metrics` are missing where it does not answer in time: the machine may be busy.
+    pub(super) fn sample(&mut self, now: Duration, counts: &Counts, heard: &Heard) -> io::Result<Sample> {
         let usage = self.process.usage()?;
-        let page = match &self.metrics {
-            Some((address, token)) => Some(page(*address, token.as_deref())?),
-            None => None,
-        };
+        let page = self.metrics.as_ref().and_then(|(address, token)| page(*address, token.as_deref()).ok());
         let figure = |name: &str| page.as_deref().map(|page| sum(page, name));
         let sample = Sample {
             seconds: now.as_secs_f64(),
@@ -52,9 +72,16 @@ impl Watched {
             server_lost: figure("calmline_media_packets_lost_total"),
             server_refused: figure("calmline_media_packets_refused_total"),
             server_tap_dropped: figure("calmline_tap_dropped_packets_total"),
+            threads: self.process.threads()?,
+            packets_lost: heard.packets_lost,
+            latency: heard.latency,
+            direct: heard.direct,
         };
         if let Some(csv) = &mut self.csv {
             writeln!(csv, "{}", sample.line())?;
+        }
+        if let Some(journal) = &mut self.journal {
+            writeln!(journal, "{}", serde_json::to_string(&sample)?)?;
         }
         Ok(sample)
     }
@@ -73,7 +100,7 @@ fn page(address: SocketAddr, token: Option<&str>) -> io::Result<String> {
 }
 
 /// The sum of a metric over all its labels.
-fn sum(page: &str, name: &str) -> f64 {
+pub(crate) fn sum(page: &str, name: &str) -> f64 {
     let values = page.lines().filter_map(|line| {
         let rest = line.strip_prefix(name)?;
         let value = match rest.strip_prefix('{') {
@@ -82,7 +109,8 @@ fn sum(page: &str, name: &str) -> f64 {
         };
         value.split_whitespace().next()?.parse::<f64>().ok()
     });
-    values.sum()
+    // A sum of nothing would be -0.
+    values.fold(0.0, |sum, value| sum + value)
 }
 
 #[cfg(test)]

@@ -4,10 +4,8 @@ use std::ops::Range;
 
 use super::super::class::Class;
 use super::super::scene::{Find, Scene};
-use super::{STOPS, english_introduced, is_no_name, surname_length, title_at};
+use super::{NEVER, STOPS, english, is_no_name, is_title, surname_length};
 
-/// Han characters that no name has which somebody gives as their own.
-const NEVER: &str = "的了吗呢吧啊呀嘛我你您他她它们这那哪没不";
 /// The most characters of such a name.
 const CHARACTERS_MAX: usize = 5;
 /// What somebody says of their own name, behind it.
@@ -24,7 +22,7 @@ pub(super) fn find(scene: &Scene<'_>, out: &mut Vec<Find>) {
         }
         if scene.word(at) == Some("name") {
             // As in a form: "name Ann Lee, phone …".
-            let name = english_introduced(scene, scene.skip_spaces(at + 1)).filter(|name| is_marked(scene, name.end));
+            let name = english::introduced(scene, scene.skip_spaces(at + 1)).filter(|name| is_marked(scene, name.end));
             out.extend(name.map(|tokens| Find { tokens, class: Class::Name }));
         }
         if scene.han(at).is_none() {
@@ -53,9 +51,8 @@ pub(super) fn name_of(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
     let may_be = |at: &usize| scene.han(*at).is_some_and(|character| !NEVER.contains(character));
     let count = (at..=at + CHARACTERS_MAX).take_while(may_be).count();
     let name = at..at + count;
-    let is_title = |end: usize| (2..=3).any(|length| title_at(scene, end, length));
     let begins = scene.han(at).is_some_and(|first| !STOPS.contains(first));
-    let is_name = begins && (2..=CHARACTERS_MAX).contains(&count) && ends(scene, name.end) && !is_title(at);
+    let is_name = begins && (2..=CHARACTERS_MAX).contains(&count) && ends(scene, name.end) && !is_title(scene, at);
     let is_usual = || scene.lists.usual.contains(&scene.plain(name.clone()));
     (is_name && !is_no_name(scene, at) && !is_usual()).then_some(name)
 }

@@ -26,6 +26,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 - name: HOST_IP
   valueFrom:
     fieldRef: {fieldPath: {{ if .Values.hostNetwork }}status.hostIP{{ else }}status.podIP{{ end }}}
+- name: POD_NAME
+  valueFrom:
+    fieldRef: {fieldPath: metadata.name}
 {{- end }}
 
 {{- define "calmline.confined" -}}

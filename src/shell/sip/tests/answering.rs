@@ -27,6 +27,27 @@ async fn an_invite_is_told_whole() {
 }
 
 #[tokio::test]
+async fn a_call_that_comes_two_ways_is_one_call() {
+    let mut stand = Stand::new(16).await;
+    stand.say("INVITE", "1", "", "", SDP).await;
+    let SipEvent::Incoming { leg, .. } = stand.event().await else { panic!("no call") };
+    // A proxy in front has forked it to us once more: another branch, all else the same (RFC 3261 §8.2.2.2).
+    let address = stand.phone.local_addr().expect("the phone is bound");
+    let again = format!("Via: SIP/2.0/UDP {address};branch=z9hG4bKanother\r\nX-Way: two\r\n");
+    stand.say_by(&again, "INVITE", "1", "", SDP).await;
+    let merged = stand.receive("SIP/2.0 482 ").await;
+    assert!(value(&merged, "Via").contains("z9hG4bKanother"), "{merged}");
+
+    stand.sip.handle(SipCommand::Reject { leg, code: 486, reason: String::new(), headers: Vec::new() });
+    let refusal = stand.receive("SIP/2.0 486 ").await;
+    stand.say("ACK", "1", &to_tag(&refusal), "", "").await;
+    assert_eq!(stand.event().await, ended(leg, "rejected with 486"));
+    // What is over does not keep the same caller away.
+    stand.say_by(&again.replace("another", "later"), "INVITE", "1", "", SDP).await;
+    assert!(matches!(stand.event().await, SipEvent::Incoming { .. }));
+}
+
+#[tokio::test]
 async fn progress_and_answer_carry_one_tag() {
     let mut stand = Stand::new(16).await;
     let leg = stand.incoming().await;

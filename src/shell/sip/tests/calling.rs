@@ -165,8 +165,8 @@ async fn by_way_of_a_proxy() {
 async fn cancel_waits_for_a_provisional_response() {
     let mut stand = Stand::new(16).await;
     stand.invite(&[]);
-    stand.sip.handle(SipCommand::Cancel { leg: LEG });
     let invite = stand.receive("INVITE ").await;
+    stand.sip.handle(SipCommand::Cancel { leg: LEG });
     stand.hear_no("CANCEL ").await;
     stand.respond(&invite, 100, "", "").await;
     let cancel = stand.receive("CANCEL ").await;
@@ -175,6 +175,16 @@ async fn cancel_waits_for_a_provisional_response() {
     stand.respond(&invite, 487, "", "").await;
     stand.receive("ACK ").await;
     stand.ends_with(failed(487, "Said")).await;
+}
+
+#[tokio::test]
+async fn nobody_hears_of_a_call_that_is_given_up_before_it_goes_out() {
+    let mut stand = Stand::new(16).await;
+    stand.invite(&[]);
+    // The leg has not begun to look where the call goes.
+    stand.sip.handle(SipCommand::Cancel { leg: LEG });
+    stand.ends_with(failed(487, "cancelled before the INVITE was sent")).await;
+    stand.hear_no("INVITE ").await;
 }
 
 #[tokio::test]

@@ -131,13 +131,20 @@ impl Stand {
     /// An INVITE, or something that belongs to it, from the phone as a caller.
     pub(super) async fn say(&self, method: &str, sequence: &str, to_tag: &str, extra: &str, body: &str) {
         let address = self.phone.local_addr().expect("the phone is bound");
-        let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         let branch = if method == "CANCEL" { "INVITE" } else { method };
+        let via = format!("Via: SIP/2.0/UDP {address};branch=z9hG4bK{branch}{sequence}\r\n{extra}");
+        self.say_by(&via, method, sequence, to_tag, body).await;
+    }
+
+    /// Likewise, with a Via and other headers of its own.
+    pub(super) async fn say_by(&self, headers: &str, method: &str, sequence: &str, to_tag: &str, body: &str) {
+        let address = self.phone.local_addr().expect("the phone is bound");
+        let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         self.send(&format!(
-            "{method} sip:4000@{} SIP/2.0\r\nVia: SIP/2.0/UDP {address};branch=z9hG4bK{branch}{sequence}\r\n\
+            "{method} sip:4000@{} SIP/2.0\r\n{headers}\
              Max-Forwards: 70\r\nFrom: Caller <sip:caller@{address}>;tag=far\r\nTo: <sip:4000@us>{to_tag}\r\n\
              Call-ID: from-the-phone\r\nCSeq: {sequence} {method}\r\nContact: <sip:caller@{address}>\r\n\
-             {extra}{content}Content-Length: {}\r\n\r\n{body}",
+             {content}Content-Length: {}\r\n\r\n{body}",
             self.sip.local_addr(),
             body.len(),
         ))
