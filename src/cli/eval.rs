@@ -119,6 +119,9 @@ pub struct EvalMaskingArgs {
     /// Takes others of that kind, written when the figures of those were known.
     #[arg(long)]
     pub unseen: bool,
+    /// Takes others again, written by somebody who had not seen the rules.
+    #[arg(long)]
+    pub later: bool,
     /// Looks at every partial result, too: how much is seen of a secret while it is said.
     #[arg(long)]
     pub growing: bool,

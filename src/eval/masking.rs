@@ -37,13 +37,15 @@ pub fn run(args: &EvalMaskingArgs) -> Result<(), Failure> {
     let (data, all) = match &args.data {
         Some(path) => (path.display().to_string(), read(path)?),
         None => {
-            let (part, name) = match (args.held_out, args.fresh, args.blind, args.unseen) {
-                (.., true) => (Part::Unseen, "unseen"),
-                (_, _, true, false) => (Part::Blind, "blind"),
-                (_, true, false, false) => (Part::Fresh, "fresh"),
-                (true, false, false, false) => (Part::HeldOut, "held out"),
-                (false, false, false, false) => (Part::Seen, "seen"),
-            };
+            let parts = [
+                (args.later, Part::Later, "later"),
+                (args.unseen, Part::Unseen, "unseen"),
+                (args.blind, Part::Blind, "blind"),
+                (args.fresh, Part::Fresh, "fresh"),
+                (args.held_out, Part::HeldOut, "held out"),
+            ];
+            let wanted = parts.into_iter().find(|(wanted, ..)| *wanted);
+            let (part, name) = wanted.map_or((Part::Seen, "seen"), |(_, part, name)| (part, name));
             let count = args.sentences.min(SENTENCES_MAX);
             (format!("recipe, templates {name}, seed {}", args.seed), sentences(args.seed, count, part))
         }

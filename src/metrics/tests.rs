@@ -44,6 +44,13 @@ fn tell_of_site(metrics: &Metrics) {
     metrics.count_bus_restore();
 }
 
+fn tell_of_api(metrics: &Metrics) {
+    metrics.count_requests_limited("person");
+    metrics.begin_api_connection();
+    metrics.end_api_connection();
+    metrics.count_api_connection_refused();
+}
+
 #[test]
 fn exposition_holds_the_whole_table_and_nothing_else() {
     let metrics = Metrics::new();
@@ -74,10 +81,7 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.set_feedback_told(40);
     metrics.count_certificates("loaded");
     metrics.count_dns("failed");
-    metrics.count_requests_limited("person");
-    metrics.begin_api_connection();
-    metrics.end_api_connection();
-    metrics.count_api_connection_refused();
+    tell_of_api(&metrics);
     metrics.count_reload("taken");
     metrics.set_sip_connections(1);
     metrics.set_store_up(true);

@@ -449,14 +449,7 @@ impl Desk {
         }
         // Whoever was there before a reload may serve calls that began before the reload in front of it, too.
         while self.leaving.pop_front_if(|leaving| leaving.terms.are_over()).is_some() {}
-        let media = self.media.figures();
-        let ticks = media.ticks - self.figures.ticks;
-        if let Some(late_us) = (media.tick_late_us_sum - self.figures.tick_late_us_sum).checked_div(ticks) {
-            self.metrics.record_tick_lateness(Duration::from_micros(late_us));
-        }
-        self.figures = media;
-        self.metrics.set_media_restarts(media.restarts);
-        self.readiness.set(Component::Media, media.threads_alive > 0);
+        let media = self.look_at_media();
         self.readiness.set_draining(!self.control.is_taking_calls());
         // What cannot be heard at all is no reason to refuse calls.
         let backlog = if listens { self.tap.fill() } else { 0.0 };
@@ -472,6 +465,18 @@ impl Desk {
             recognizing.spare(load > Load::Normal);
         }
         Input::Measured(measured)
+    }
+
+    fn look_at_media(&mut self) -> MediaFigures {
+        let media = self.media.figures();
+        let ticks = media.ticks - self.figures.ticks;
+        if let Some(late_us) = (media.tick_late_us_sum - self.figures.tick_late_us_sum).checked_div(ticks) {
+            self.metrics.record_tick_lateness(Duration::from_micros(late_us));
+        }
+        self.figures = media;
+        self.metrics.set_media_restarts(media.restarts);
+        self.readiness.set(Component::Media, media.threads_alive > 0);
+        media
     }
 }
 

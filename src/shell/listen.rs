@@ -16,7 +16,7 @@ mod utterances;
 mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use media::LegId;
@@ -120,6 +120,8 @@ struct State {
     generation: AtomicU64,
     /// Milliseconds on the clock when the worker last came round.
     heartbeat_ms: AtomicU64,
+    /// The system's number of the worker's thread.
+    thread: AtomicI32,
     restarts: AtomicU64,
     /// Packets handled, all generations.
     packets: AtomicU64,

@@ -332,11 +332,7 @@ async fn entered(app: &App, headers: &HeaderMap, user: String, settings: UserSet
 
 /// Checks a password that came `from` somewhere, once it is its turn: the user's entry, or what is answered. What is wrong is on
 /// record.
-pub(super) async fn checked(
-    app: &App,
-    from: Option<&str>,
-    given: Credentials,
-) -> Result<UserSettings, Box<Response>> {
+pub(super) async fn checked(app: &App, from: Option<&str>, given: Credentials) -> Result<UserSettings, Box<Response>> {
     let problem = |status, detail| Problem::new(status, detail).into_response();
     if !given.fits() {
         return Err(Box::new(problem(StatusCode::BAD_REQUEST, "a name, password or code is too long")));

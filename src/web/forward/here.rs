@@ -67,7 +67,7 @@ impl Taken {
 }
 
 /// Answers other nodes until the API closes.
-pub(super) async fn answer_others(carrier: Carrier, app: App, router: Router, closing: CancellationToken) {
+pub(in crate::web) async fn answer_others(carrier: Carrier, app: App, router: Router, closing: CancellationToken) {
     let mut inbox = loop {
         match carrier.inbox().await {
             Ok(inbox) => break inbox,

@@ -399,3 +399,17 @@ pub(super) const UNSEEN: Names = Names {
     english_given: "Oluwaseun/Katarzyna/Aoibhinn/Lindiwe/Torsten/Philippa/Farid/Itzel/Basil/Consuelo/Shreya/Günther/Milica/Yaw/Clementine/Kiran/Alasdair/Keahi/Bogdan/Chinwe",
     english_surnames: "Balogun/Kaminski/MacGregor/Dlamini/Eriksen/Venkatesan/Hawthorne/Di Marco/Van den Berg/Núñez/Khoury/Winterbourne/Ishikawa/Adebayo/Villanueva/Butterworth/Chatterjee/Dvorak/Blackwood/Cooper",
 };
+
+/// The names of the set called later, which are many: a line of surnames, one of given names, one of whole names.
+pub(super) fn later() -> Names {
+    let mut mandarin = include_str!("later-names.zh.txt").lines();
+    let mut english = include_str!("later-names.en.txt").lines();
+    let next = |lines: &mut std::str::Lines<'static>| lines.next().unwrap_or_default();
+    Names {
+        surnames: next(&mut mandarin),
+        given: next(&mut mandarin),
+        unusual: next(&mut mandarin),
+        english_given: next(&mut english),
+        english_surnames: next(&mut english),
+    }
+}

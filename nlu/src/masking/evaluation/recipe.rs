@@ -17,6 +17,8 @@ pub enum Part {
     Blind,
     /// Others again, written when the figures of those were known.
     Unseen,
+    /// Others again, written by somebody who had not seen the rules, with many more names.
+    Later,
 }
 
 /// The templates of one language: with secrets, and without.
@@ -80,6 +82,18 @@ const UNSEEN: [Templates; 2] = [
         harmless: include_str!("unseen-harmless.en.txt"),
     },
 ];
+const LATER: [Templates; 2] = [
+    Templates {
+        is_mandarin: true,
+        secret: include_str!("later.zh.txt"),
+        harmless: include_str!("later-harmless.zh.txt"),
+    },
+    Templates {
+        is_mandarin: false,
+        secret: include_str!("later.en.txt"),
+        harmless: include_str!("later-harmless.en.txt"),
+    },
+];
 
 /// So many sentences, half of them without a secret, three of five in Mandarin; the same ones for the same seed.
 ///
@@ -93,6 +107,7 @@ pub fn sentences(seed: u64, count: usize, part: Part) -> Vec<Sentence> {
         Part::Fresh => &FRESH,
         Part::Blind => &BLIND,
         Part::Unseen => &UNSEEN,
+        Part::Later => &LATER,
     };
     let mut used = [0; 4];
     (0..count)
@@ -121,6 +136,7 @@ fn fill(template: &str, part: Part, is_mandarin: bool, random: &mut Random) -> S
         let (class, text) = match part {
             Part::Blind => blind::value(slot, is_mandarin, &blind::BLIND, random),
             Part::Unseen => blind::value(slot, is_mandarin, &blind::UNSEEN, random),
+            Part::Later => blind::value(slot, is_mandarin, &blind::later(), random),
             Part::Seen | Part::HeldOut | Part::Fresh => values::value(slot, is_mandarin, random),
         };
         match class {
