@@ -122,7 +122,8 @@ WIDE = """
 ## Wide band
 
 The same models on the clips as they were recorded, at their own level, with all that 8 kHz can hold and without G.711: what
-`calmline eval speech` hears of a file.
+`calmline eval speech` hears of a file. Clips without enough speech for a window are left out, here and above; RAVDESS is quiet, and
+loses more of them as it was recorded.
 """
 
 GENDERS = """
