@@ -174,8 +174,8 @@ NEIGHBOURS = [
             (f"60 * {rate('calmline_leases_total', 'lease, outcome')}", "{{lease}} {{outcome}}"),
         ]),
         ("The site's libraries", "short", [
-            (worst("calmline_site_libraries_number"), "{{instance}}"),
-            (worst("calmline_site_libraries_behind"), "{{instance}} behind"),
+            (worst("calmline_site_libraries_version"), "{{instance}}"),
+            (worst("calmline_site_libraries_behind_steps"), "{{instance}} behind"),
         ]),
     ]),
     ("API", [

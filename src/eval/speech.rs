@@ -17,6 +17,12 @@ use crate::signed::Trust;
 
 /// Neutral clips of a speaker that the baseline hears before one of the speaker's clips is judged.
 const BASELINE_CLIPS: usize = 5;
+/// What the loudest twentieth of a recording's frames have at least, dB of full scale (1.0).
+const SPEECH_DBOV_LEAST: f32 = -36.0;
+/// By no more than 40 dB: silence stays silence.
+const GAIN_MOST: f32 = 100.0;
+/// A frame of 20 ms.
+const FRAME: usize = wav::RATE_HZ as usize / 50;
 /// The largest data set, clips.
 const CLIPS_MAX: usize = 100_000;
 
@@ -132,6 +138,7 @@ fn read_clips(manifest: &Path) -> Result<(Vec<Clip>, usize), Failure> {
     for (index, row) in rows.iter().enumerate() {
         match recording::read(&folder.join(&row.file), wav::RATE_HZ) {
             Ok(samples) => {
+                let samples = raised(samples);
                 clips.push(Clip { label: row.label.clone(), speaker: row.speaker.clone(), samples });
             }
             Err(error) => first_error = first_error.or(Some(error)),
@@ -144,6 +151,20 @@ fn read_clips(manifest: &Path) -> Result<(Vec<Clip>, usize), Failure> {
         _ if clips.is_empty() => Err(Failure::Failed(format!("{}: no recordings in it", manifest.display()))),
         _ => Ok((clips, unreadable)),
     }
+}
+
+/// A recording, raised where its speech is quieter than [`SPEECH_DBOV_LEAST`]: what is quieter still than on any line would not be
+/// taken for speech. How loud it is when it is loud counts.
+fn raised(mut samples: Vec<f32>) -> Vec<f32> {
+    let power = |frame: &[f32]| frame.iter().map(|sample| sample * sample).sum::<f32>() / frame.len() as f32;
+    let mut powers: Vec<f32> = samples.chunks_exact(FRAME).map(power).collect();
+    powers.sort_by(f32::total_cmp);
+    let Some(loud) = powers.get(powers.len() * 19 / 20).filter(|power| **power > 0.0) else { return samples };
+    let gain = 10f32.powf(SPEECH_DBOV_LEAST / 20.0) / loud.sqrt();
+    if gain > 1.0 {
+        samples.iter_mut().for_each(|sample| *sample *= gain.min(GAIN_MOST));
+    }
+    samples
 }
 
 fn report(figures: &Figures, json: bool) -> Result<(), Failure> {
@@ -193,4 +214,22 @@ fn table(title: &str, figures: &ClipFigures) -> Result<(), Failure> {
 /// With the interval of 95 %.
 fn percent(Estimate { value, low, high }: Estimate) -> String {
     format!("{:.1} % ({:.1}-{:.1})", value * 100.0, low * 100.0, high * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quiet_recordings_are_raised_and_no_others() {
+        let tone = |peak: f32| -> Vec<f32> { (0..8_000).map(|n| peak * (n as f32 * 0.5).sin()).collect() };
+        let loudest = |samples: &[f32]| samples.iter().fold(0.0f32, |most, sample| most.max(sample.abs()));
+        // A sine is 3 dB below its peak.
+        let least = 10f32.powf((SPEECH_DBOV_LEAST + 3.01) / 20.0);
+        for (peak, expected) in [(0.5, 0.5), (least, least), (0.001, least), (0.000_01, 0.001), (0.0, 0.0)] {
+            let found = loudest(&raised(tone(peak)));
+            assert!((found - expected).abs() <= 0.05 * expected, "{peak}: {found}, expected {expected}");
+        }
+        assert!(raised(Vec::new()).is_empty());
+    }
 }

@@ -38,13 +38,13 @@ pub const LEASES: Metric = counter(
 );
 /// The site's libraries.
 pub const SITE_LIBRARIES: Metric = gauge(
-    "calmline_site_libraries_number",
+    "calmline_site_libraries_version",
     &[],
     "The last change of the site's libraries that this node has in force: the same at all nodes.",
 );
 /// What of them is missing here.
 pub const SITE_LIBRARIES_BEHIND: Metric = gauge(
-    "calmline_site_libraries_behind",
+    "calmline_site_libraries_behind_steps",
     &[],
     "Changes of the site's libraries that this node has not taken: more than 0 for long when it cannot.",
 );

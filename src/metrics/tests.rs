@@ -18,6 +18,7 @@ fn names_carry_their_unit() {
         "_entries",
         "_rows",
         "_steps",
+        "_version",
         "_bytes",
         "_active",
         "_up",
@@ -42,6 +43,9 @@ fn tell_of_site(metrics: &Metrics) {
     metrics.set_bus_up(true);
     metrics.count_bus_events("published", 1);
     metrics.count_bus_restore();
+    metrics.count_order_carried("out", "answered");
+    metrics.count_lease("reports", "held");
+    metrics.set_site_libraries(3, 0);
 }
 
 fn tell_of_api(metrics: &Metrics) {

@@ -139,6 +139,7 @@ mod tests {
             (fs::read_to_string(&asked).expect("it was asked"), told.is_some())
         };
         let settings = StoreSettings { master_key: program("1"), ..StoreSettings::within(root.path(), Duration::MAX) };
+        fs::create_dir_all(&settings.folder).expect("a folder");
         assert_eq!(started(&settings), ("1\n".to_owned(), false));
         let settings = StoreSettings { master_key: program("2"), previous_key: Some(program("1")), ..settings };
         assert_eq!(started(&settings), ("2\n1\n".to_owned(), true));

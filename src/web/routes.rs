@@ -395,7 +395,7 @@ mod tests {
             ("/v1/people/erase", (BODY_BYTES_MAX, 600)),
             ("/v1/tenants/erase", (BODY_BYTES_MAX, 600)),
             ("/v1/keys/rotate", (BODY_BYTES_MAX, 600)),
-            ("/v1/recordings", (RECORDING_BYTES_MAX, 60)),
+            ("/v1/recordings", (RECORDING_BYTES_MAX, 600)),
             ("/v1/recordings/rec-1", (BODY_BYTES_MAX, 10)),
             ("/v1/libraries/policies/own", (TEXT_BYTES_MAX as u64, 60)),
         ] {

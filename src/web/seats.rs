@@ -110,6 +110,7 @@ mod tests {
         assert_eq!(all(Some("wu")).len(), 1, "that would be three, and three are left");
         assert_eq!(all(None).len(), 4, "whoever has the token is not counted apart");
         drop((second, third, last));
-        assert_eq!((seats.taken().all, seats.taken().by.len()), (0, 0));
+        let taken = seats.taken();
+        assert_eq!((taken.all, taken.by.len()), (0, 0));
     }
 }

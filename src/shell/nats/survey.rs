@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use async_nats::jetstream;
+use bytes::Bytes;
 use futures::StreamExt;
+use serde::Deserialize;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{identity, wire};
@@ -52,9 +53,8 @@ impl Survey {
         let info = client.server_info();
         let server = format!("{} {}", info.server_name, info.version);
         let mut heard = client.subscribe(wire::ANYBODY).await.map_err(|error| error.to_string())?;
-        let account = timeout(ANSWERED_WITHIN, jetstream::new(client.clone()).query_account()).await;
-        let streams = match account {
-            Ok(Ok(account)) => Ok(format!("{} streams, {} bytes", account.streams, account.storage)),
+        let streams = match timeout(ANSWERED_WITHIN, client.request(ACCOUNT, Bytes::new())).await {
+            Ok(Ok(told)) => streams(&told.payload),
             Ok(Err(error)) => Err(error.to_string()),
             Err(late_after) => Err(late(late_after)),
         };
@@ -66,6 +66,33 @@ impl Survey {
         }
         Ok(Survey { server, streams, nodes })
     }
+}
+
+/// What JetStream says of our account; servers of before 2.10 leave out what later ones tell besides.
+fn streams(told: &[u8]) -> Result<String, String> {
+    let told: Account = serde_json::from_slice(told).map_err(|error| format!("{ACCOUNT}: {error}"))?;
+    match told.error {
+        Some(error) => Err(error.description),
+        None => Ok(format!("{} streams, {} bytes", told.streams, told.storage)),
+    }
+}
+
+/// Where JetStream is asked about our account.
+const ACCOUNT: &str = "$JS.API.INFO";
+
+#[derive(Deserialize)]
+struct Account {
+    #[serde(default)]
+    streams: u64,
+    #[serde(default)]
+    storage: u64,
+    error: Option<Refused>,
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    #[serde(default)]
+    description: String,
 }
 
 impl Heard {

@@ -102,7 +102,7 @@ async fn an_order_about_a_call_of_another_node_is_carried_there_once_by_whoever_
 
     // What b says to it comes back as b says it.
     let bad = a.wire().send("POST", &order("supervisors"), r#"{"target":"floor","mode":"shout"}"#).await;
-    assert!(bad.status == 400 && bad.body.contains("shout"), "{} {}", bad.status, bad.body);
+    assert!(bad.status == 422 && bad.body.contains("shout"), "{} {}", bad.status, bad.body);
     let alert = r#"{"alert_ms":10000,"rule":"angry","deed":"acknowledge"}"#;
     let handled = a.ask(&li, "POST", &order("alerts"), alert).await;
     assert!([200, 202, 204].contains(&handled.status), "{} {}", handled.status, handled.body);
