@@ -219,7 +219,7 @@ pub(super) async fn changed(changes: &mut Option<Changes>) {
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// What requests meet where all are let in.

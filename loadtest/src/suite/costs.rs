@@ -94,7 +94,7 @@ fn kinds(scene: &Scene<'_>) -> io::Result<Vec<Kind>> {
         kind("listened to", "plain", &spoken, &listens, [20, 80], ""),
     ];
     if let Some(words) = &scene.plan.words {
-        let heard = Wanted { words: Some(words.clone()), ..listens.clone() };
+        let heard = Wanted { words: Some(words.clone()), ..listens };
         kinds.push(kind("listened to, with words", "plain", &spoken, &heard, [10, 40], ""));
     }
     let kept = Wanted { keeps: true, keeps_audio: true, ..listens };

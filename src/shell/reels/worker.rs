@@ -158,13 +158,13 @@ impl<'a> Worker<'a> {
                 }
             }
             Job::Command(ReelCommand::Begin(beginning), at, Some(frames)) => self.begin(at, *beginning, frames),
-            Job::Command(command, at, _) => self.obey(command, at),
+            Job::Command(command, at, _) => self.obey(&command, at),
         }
     }
 
     /// Does what call control has wanted since `at`.
-    fn obey(&mut self, command: ReelCommand, at: Duration) {
-        match command {
+    fn obey(&mut self, command: &ReelCommand, at: Duration) {
+        match *command {
             // It comes with its frames.
             ReelCommand::Begin(_) => {}
             ReelCommand::Pause { call } => self.each(call, Writing::pause),
