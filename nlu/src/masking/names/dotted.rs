@@ -49,7 +49,8 @@ fn start_of(scene: &Scene<'_>, lattices: &[Lattice<'_, '_>], end: usize) -> Opti
     let lattice = lattice.filter(|lattice| lattice.tokens.end == end);
     let mut weight = PART;
     let mut starts = Vec::new();
-    let lowest = announced_from(scene, end).max(end.saturating_sub(PART_MAX));
+    let announced = announced_from(scene, end);
+    let lowest = announced.max(end.saturating_sub(PART_MAX));
     for start in (lowest..end).rev().take_while(|&start| may_be_in_name(scene, start)) {
         weight += scene.han(start).map_or(0, foreign_bits);
         let beside = lattice.filter(|lattice| lattice.tokens.start <= start).map_or(0, |lattice| lattice.before(start));
@@ -58,7 +59,10 @@ fn start_of(scene: &Scene<'_>, lattices: &[Lattice<'_, '_>], end: usize) -> Opti
     let lightest = starts.iter().map(|(weight, _)| *weight).min()?;
     let near = starts.into_iter().filter(|(weight, _)| *weight <= lightest.saturating_add(DOUBT));
     let ordinary = lattice.map_or(lightest, |lattice| lattice.before(end));
-    near.map(|(_, start)| (start, ordinary - lightest)).min()
+    let nearest = near.map(|(_, start)| (start, ordinary - lightest)).min()?;
+    // What is announced is the name from its beginning.
+    let is_whole = announced > 0 && announced == lowest && (announced..end).all(|at| may_be_in_name(scene, at));
+    Some(if is_whole { (announced, nearest.1) } else { nearest })
 }
 
 /// Where a name before `end` begins at the earliest: behind the last word that announces one.

@@ -254,10 +254,12 @@ fn near(scene: &Scene<'_>, from: usize, may_be_strange: bool) -> Option<Range<us
     // "Is blessing luo in today", "could Reed Kulkarni from claims": an ordinary word before one that is nothing but a name.
     let is_followed =
         scene.word(next_word(scene, name.end)).is_some_and(|word| BEHIND_ASKED.contains(&word) || word == "from");
-    let is_before_name = second < name.end
-        && is_followed
-        && !MODAL.contains(&word)
-        && (may_be_name(scene, second) || is_surname_at(scene, second));
+    let are_capital = second < name.end
+        && scene.has_small_letters
+        && [from, second].into_iter().all(|at| scene.is_capital(at))
+        && (may_be_name(scene, from) || may_be_name(scene, second));
+    let is_surname = second < name.end && (may_be_name(scene, second) || is_surname_at(scene, second));
+    let is_before_name = is_followed && (are_capital || (is_surname && !MODAL.contains(&word)));
     if is_before_name || is_in_today(scene, from) {
         return Some(name);
     }
