@@ -217,7 +217,7 @@ impl Sweep<'_, '_> {
             return false;
         }
         let is_unannounced = matches!(self.cue(), None | Some(Cue::Reference));
-        if is_unannounced && things::is_no_beginning(self.scene, run) {
+        if things::is_clock_after(self.scene, run) || (is_unannounced && things::is_no_beginning(self.scene, run)) {
             return false;
         }
         let sure = run.digits.iter().filter(|digit| digit.sure).count();

@@ -1,6 +1,6 @@
 //! The lists that masking goes by: words that announce secrets, names, places. TOML, in `config/compliance/`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
 use serde::Deserialize;
@@ -41,6 +41,8 @@ pub(super) enum Cue {
     Near,
     /// That the other party says theirs.
     AsksName,
+    /// None: a maker's name or a proverb that holds one.
+    Whole,
 }
 
 /// Why lists cannot be used.
@@ -88,6 +90,7 @@ struct Context {
     plate: Vec<String>,
     address: Vec<String>,
     reference: Vec<String>,
+    sounds: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -105,6 +108,8 @@ struct Names {
     compound_surnames: Vec<String>,
     given: Vec<String>,
     given_characters: String,
+    brands: Vec<String>,
+    idioms: Vec<String>,
     never: Vec<String>,
     /// Words with spaces between them.
     usual: String,
@@ -148,6 +153,8 @@ pub struct MaskingLists {
     pub(super) cues: AhoCorasick,
     /// What each pattern of `cues` announces.
     pub(super) announced: Vec<Cue>,
+    /// Han characters that are heard in place of others in words that announce something, and the right ones.
+    pub(super) sounds: BTreeMap<char, char>,
     pub(super) surnames: BTreeSet<String>,
     pub(super) given: BTreeSet<String>,
     pub(super) titles: BTreeSet<String>,
@@ -183,9 +190,13 @@ impl MaskingLists {
     pub fn parse(files: &[(&str, &str)]) -> Result<Self, ListError> {
         let mut cues = Vec::new();
         let mut announced = Vec::new();
+        let mut sounds = BTreeMap::new();
         let mut sets: [BTreeSet<String>; 14] = Default::default();
         for (file, text) in files {
             let mut read = read(file, text)?;
+            for group in &read.context.sounds {
+                sounds.extend(heard(file, group)?);
+            }
             for (cue, word) in cues_of(read.context, &mut read.names) {
                 cues.push(key(file, &word)?);
                 announced.push(cue);
@@ -223,6 +234,7 @@ impl MaskingLists {
         Ok(Self {
             cues,
             announced,
+            sounds,
             surnames: next(),
             given: next(),
             titles: next(),
@@ -243,7 +255,11 @@ impl MaskingLists {
 
 /// The words that announce something, with what that is.
 fn cues_of(context: Context, names: &mut Names) -> Vec<(Cue, String)> {
-    let Context { phone, id_card, bank_card, code, email, plate, address, reference } = context;
+    let Context { phone, id_card, bank_card, code, email, plate, address, reference, sounds: _ } = context;
+    let mut people = std::mem::take(&mut names.people);
+    // 我同事, 我婆婆: whoever is somebody's.
+    let own = |word: &&String| word.starts_with(is_han) && !word.starts_with('我');
+    people.extend(people.iter().filter(own).map(|word| format!("我{word}")).collect::<Vec<_>>());
     let words = [
         (Cue::Phone, phone),
         (Cue::IdCard, id_card),
@@ -255,9 +271,11 @@ fn cues_of(context: Context, names: &mut Names) -> Vec<(Cue, String)> {
         (Cue::Reference, reference),
         (Cue::Introduces, std::mem::take(&mut names.introduced_by)),
         (Cue::Mentions, std::mem::take(&mut names.mentioned_after)),
-        (Cue::People, std::mem::take(&mut names.people)),
+        (Cue::People, people),
         (Cue::Near, std::mem::take(&mut names.near)),
         (Cue::AsksName, std::mem::take(&mut names.asked_by)),
+        (Cue::Whole, std::mem::take(&mut names.brands)),
+        (Cue::Whole, std::mem::take(&mut names.idioms)),
     ];
     words.into_iter().flat_map(|(cue, words)| words.into_iter().map(move |word| (cue, word))).collect()
 }
@@ -288,6 +306,22 @@ fn key(file: &str, word: &str) -> Result<String, ListError> {
     Ok(key)
 }
 
+/// What is heard in place of the first of some Han characters.
+fn heard(file: &str, group: &str) -> Result<Vec<(char, char)>, ListError> {
+    let mut characters = group.chars();
+    match characters.next() {
+        Some(right) if group.chars().all(|character| is_han(character) && character.len_utf8() == right.len_utf8()) => {
+            Ok(characters.map(|character| (character, right)).collect())
+        }
+        _ => Err(ListError::Value {
+            file: file.to_owned(),
+            what: "sounds".to_owned(),
+            expected: "Han characters that sound alike".to_owned(),
+            found: format!("{group:?}"),
+        }),
+    }
+}
+
 fn each_character(text: &str) -> Vec<String> {
     text.chars().filter(|&character| is_han(character)).map(String::from).collect()
 }
@@ -308,6 +342,7 @@ mod tests {
         refuses("nonsense", "a.toml: expected the tables context, names, addresses and amounts");
         refuses("[context]\nphones = []", "unknown field `phones`");
         refuses("[context]\nphone = [\" \"]", "a.toml: a word: expected 1-40 characters, found \" \"");
+        refuses("[context]\nsounds = [\"姓x\"]", "a.toml: sounds: expected Han characters that sound alike");
         refuses(&"#".repeat(FILE_BYTES_MAX + 1), "size: expected at most 262144 bytes, found 262145 bytes");
     }
 

@@ -1,9 +1,12 @@
 //! Names of people: behind words that introduce them, before titles, and where surname and given name are usual ones.
 
+mod called;
 mod clauses;
+mod dotted;
 mod english;
 mod lattice;
 mod likely;
+mod wholes;
 
 use std::ops::{Range, RangeInclusive};
 
@@ -44,8 +47,11 @@ pub(super) fn find(scene: &Scene<'_>, head: usize, asked: Option<usize>, out: &m
     alone(scene, &mut weak);
     likely::keep(&lattices, weak, out);
     clauses::find(scene, out);
+    called::find(scene, out);
+    dotted::find(scene, &lattices, out);
     english::find(scene, out);
     likely::find(scene, &lattices, asked, out);
+    wholes::drop_names(scene, asked, out);
 }
 
 /// What is said to somebody who asked for a name: the first clause, where it may be one.
@@ -68,8 +74,10 @@ fn introduced(scene: &Scene<'_>, cue: Range<usize>) -> Option<Range<usize>> {
     let at = skip_to_name(scene, cue.end);
     match scene.tokens.get(at)?.kind {
         Kind::Han(_) => {
-            // 我姓危: a surname that no list has.
-            let is_surname = scene.han(cue.end - 1) == Some('姓') && clauses::ends(scene, at + 1);
+            // 我姓危, and 百家姓里那个危: a surname that no list has; 免贵姓危刚才 says nothing else either.
+            let said = scene.plain(cue);
+            let is_told = said.ends_with('姓') || said.starts_with("百家姓");
+            let is_surname = is_told && (clauses::ends(scene, at + 1) || said.starts_with("免贵"));
             let surname = || (is_surname && may_be_given(scene, at)).then_some(at..at + 1);
             han_introduced(scene, at).or_else(|| clauses::name_of(scene, at)).or_else(surname)
         }
@@ -83,8 +91,8 @@ fn skip_to_name(scene: &Scene<'_>, after: usize) -> usize {
     for _ in 0..6 {
         let is_between = scene.tokens.get(at).is_some_and(|token| token.is_space())
             || scene.mark(at).is_some_and(|mark| ":,\"'“”".contains(mark))
-            || scene.han(at).is_some_and(|character| "是叫嗯呃啊做".contains(character))
-            || scene.word(at).is_some_and(|word| ["is", "um", "uh", "er"].contains(&word));
+            || scene.han(at).is_some_and(|character| "是叫嗯呃啊做写填".contains(character))
+            || scene.word(at).is_some_and(|word| ["is", "would", "be", "um", "uh", "er"].contains(&word));
         if !is_between {
             break;
         }
@@ -274,7 +282,8 @@ fn name_before(scene: &Scene<'_>, end: usize) -> Option<usize> {
     });
     let alone = [2, 1].into_iter().filter_map(|length| end.checked_sub(length).map(|start| (start, length)));
     // 谢谢师傅 thanks somebody; it names nobody.
-    let is_doubled = |start: usize| start > 0 && scene.han(start) == scene.han(start - 1);
+    let is_doubled =
+        |start: usize| start > 0 && (scene.han(start) == scene.han(start - 1) || is_title(scene, start - 1));
     // 太阳先生, 由于同学: the end of a word.
     let ends_word = |start: usize| {
         let is_word = |word: &str| ordinary::word_bits(word).is_some_and(|bits| bits <= OFTEN);

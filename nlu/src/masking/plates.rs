@@ -20,7 +20,7 @@ const REACH: usize = 8;
 pub(super) fn find(scene: &Scene<'_>, out: &mut Vec<Find>) {
     let mut at = 0;
     while at < scene.tokens.len() {
-        let is_province = scene.han(at).is_some_and(|character| PROVINCES.contains(character));
+        let is_province = scene.han(at).is_some_and(is_province);
         let announced = is_announced(scene, at);
         let plate = if is_province {
             mainland(scene, at, announced)
@@ -36,6 +36,11 @@ pub(super) fn find(scene: &Scene<'_>, out: &mut Vec<Find>) {
             at += 1;
         }
     }
+}
+
+/// Whether a plate may begin with this character.
+pub(super) fn is_province(character: char) -> bool {
+    PROVINCES.contains(character)
 }
 
 /// A plate that begins with a province: a letter and five or six letters and digits.

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use super::class::Class;
 use super::lists::{Cue, MaskingLists};
+use super::plates::is_province;
 use crate::numbers::run::{Run, joins, runs};
-use crate::numbers::token::{Kind, Token, tokens};
+use crate::numbers::token::{Kind, Token, spoken_digit, tokens};
 
 /// What is looked at.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(super) struct Scene<'a> {
     pub(super) cues: Vec<(Range<usize>, Cue)>,
     /// Words that names follow, in order.
     pub(super) name_cues: Vec<(Range<usize>, Cue)>,
+    /// Words and brands that hold a name and are none, in order.
+    pub(super) wholes: Vec<Range<usize>>,
     /// Whether some letter is a small one: else capitals say nothing.
     pub(super) has_small_letters: bool,
     /// What is masked already.
@@ -43,11 +46,12 @@ impl<'a> Scene<'a> {
         let runs = runs(&tokens);
         let mut cues = cues(&tokens, lists);
         cues.retain(|(cue, _)| !is_masked(&masks, cue));
+        let wholes = cues.extract_if(.., |(_, cue)| *cue == Cue::Whole).map(|(whole, _)| whole).collect();
         let (name_cues, cues) = cues.into_iter().partition(|(_, cue)| {
             matches!(cue, Cue::Introduces | Cue::Mentions | Cue::People | Cue::Near | Cue::AsksName)
         });
         let has_small_letters = text.contains(char::is_lowercase);
-        Self { text, lists, tokens, runs, cues, name_cues, has_small_letters, masks }
+        Self { text, lists, tokens, runs, cues, name_cues, wholes, has_small_letters, masks }
     }
 
     /// The text as it will be with masks in place of what was found.
@@ -149,9 +153,28 @@ pub(super) fn plain(tokens: &[Token]) -> (String, Vec<usize>) {
 
 fn cues(tokens: &[Token], lists: &MaskingLists) -> Vec<(Range<usize>, Cue)> {
     let (plain, starts) = plain(tokens);
+    let mut found = cues_in(&plain, &starts, lists);
+    // 验正码: the same words as they are heard, where what they announce follows.
+    let is_heard = |character: char| lists.sounds.get(&character).copied().unwrap_or(character);
+    let heard: String = plain.chars().map(is_heard).collect();
+    if heard != plain {
+        let is_new = |(place, cue): &(Range<usize>, Cue)| {
+            let next = found.partition_point(|(other, _)| other.end <= place.start);
+            let is_apart = found.get(next).is_none_or(|(other, _)| place.end <= other.start);
+            place.len() > 1 && is_apart && is_followed(tokens, place.end, *cue, lists)
+        };
+        let more: Vec<_> = cues_in(&heard, &starts, lists).into_iter().filter(is_new).collect();
+        found.extend(more);
+        found.sort_by_key(|(place, _)| place.start);
+    }
+    found
+}
+
+/// The words that announce something in a text, each of whose tokens begins where `starts` says.
+fn cues_in(plain: &str, starts: &[usize], lists: &MaskingLists) -> Vec<(Range<usize>, Cue)> {
     let token_at = |offset: usize| starts.partition_point(|&start| start < offset);
     let mut found = Vec::new();
-    for hit in lists.cues.find_iter(&plain) {
+    for hit in lists.cues.find_iter(plain) {
         // Spaces take no room: the last of the tokens that begin there is the one that is meant.
         let first = starts.partition_point(|&start| start <= hit.start()).saturating_sub(1);
         let end = token_at(hit.end());
@@ -162,6 +185,20 @@ fn cues(tokens: &[Token], lists: &MaskingLists) -> Vec<(Range<usize>, Cue)> {
         }
     }
     found
+}
+
+/// Whether what a word announces stands behind it: digits, or a surname.
+fn is_followed(tokens: &[Token], end: usize, cue: Cue, lists: &MaskingLists) -> bool {
+    let is_between = |token: &&Token| joins(token) || token.han().is_some_and(|character| "是为".contains(character));
+    let between = tokens[end..].iter().take(4).take_while(is_between).count();
+    let Some(next) = tokens.get(end + between) else { return false };
+    let is_digit = matches!(next.kind, Kind::Digit(_)) || next.han().is_some_and(|c| spoken_digit(c).is_some());
+    match cue {
+        Cue::Phone | Cue::IdCard | Cue::BankCard | Cue::Code => is_digit,
+        Cue::Plate => is_digit || next.han().is_some_and(is_province) || next.word().is_some(),
+        Cue::Introduces => next.han().is_some_and(|c| lists.surnames.contains(c.encode_utf8(&mut [0; 4]) as &str)),
+        _ => false,
+    }
 }
 
 /// The names of masks in square brackets.

@@ -102,6 +102,39 @@ fn names_that_no_list_has() {
 }
 
 #[test]
+fn names_in_frames() {
+    for (text, expected) in [
+        ("免贵性沈，刚才断线了", "免贵性[姓名]，刚才断线了"),
+        ("让老秦来听电话", "让老[姓名]来听电话"),
+        ("你跟姜工说一声，我到楼下了", "你跟[姓名]说一声，我到楼下了"),
+        ("公司法人是帕尔哈提·肉孜，我只是经办的", "公司法人是[姓名]，我只是经办的"),
+        ("就是我同事高有才她也收到了", "就是我同事[姓名]她也收到了"),
+        ("乘车人有两个，一个卓玛·央金，一个袁默", "乘车人有两个，一个[姓名]，一个[姓名]"),
+        ("我叫李宁", "我叫[姓名]"),
+        ("names peng hopwood i've got an appointment", "names [name] i've got an appointment"),
+        (
+            "it says Amina Bautista on my passport but Ion Dominguez on the ticket",
+            "it says [name] on my passport but [name] on the ticket",
+        ),
+        ("my maiden name was Wood, it's Dimitrov now", "my maiden name was [name], it's [name] now"),
+        ("make the cheque out to Yi Ling McKenzie", "make the cheque out to [name]"),
+        ("could Reed Kulkarni from the claims team give me a bell", "could [name] from the claims team give me a bell"),
+        ("there's two of us flying, Rudo Tesfaye and Peter He", "there's two of us flying, [name] and [name]"),
+        ("my name is john lewis", "my name is [name]"),
+    ] {
+        check(text, expected);
+    }
+}
+
+#[test]
+fn what_is_heard_in_place_of_a_cue_announces_too() {
+    check("验正码55774对不对", "验正码[验证码]对不对");
+    check("车排号是京A12345", "车排号是[车牌]");
+    check("验正码收不到，一共55774个", "验正码收不到，一共55774个");
+    check("我兴趣不大", "我兴趣不大");
+}
+
+#[test]
 fn what_is_like_a_name_is_none() {
     for text in [
         "让主管来",
@@ -112,6 +145,22 @@ fn what_is_like_a_name_is_none() {
         "就是送餐太慢",
         "满4337元整减2667元整不能用",
         "她叫什么",
+        "买了一箱王老吉，有两罐是瘪的",
+        "李宁的鞋穿了九天就开胶",
+        "康师傅那个方便面全碎了",
+        "你们这是张冠李戴，扣错人了",
+        "师傅师傅，你先别挂",
+        "让老板来，小时候来过",
+        "应该是白色，不是黄色",
+        "早餐·午餐都没送",
+        "marks and spencer took it back",
+        "i bank with Morgan Stanley, not with you",
+        "charlotte to austin on UA 565",
+        "the doctor said 58 days off",
+        "a 89 gigabyte drive",
+        "ring me after seven fifteen",
+        "names are wrong on both tickets",
+        "but nothing on the ticket is right",
         "i miss those days",
         "call me back when you can",
         "i'm craving chocolate",

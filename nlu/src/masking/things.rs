@@ -88,6 +88,12 @@ fn is_clock(scene: &Scene<'_>, run: &Run) -> bool {
     is_time && run.has_numeral && (follows_time(scene, run) || before(scene, run).is_some_and(|word| word == "at"))
 }
 
+/// Whether a time of day is said that something is to happen after or before, whatever was announced: "ring me after seven fifteen".
+pub(super) fn is_clock_after(scene: &Scene<'_>, run: &Run) -> bool {
+    is_clock(scene, run)
+        && before(scene, run).is_some_and(|word| ["after", "before", "until", "till", "past"].contains(&word))
+}
+
 /// Whether four digits are the last ones of something: 尾号8297, "ending in 8297".
 pub(super) fn is_last_four(scene: &Scene<'_>, run: &Run) -> bool {
     let start = run.tokens.start;

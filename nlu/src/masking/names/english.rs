@@ -66,6 +66,10 @@ const PARTICLES: [&str; 22] = [
 const SPELLED_WITH: [&str; 3] = ["for", "as", "like"];
 /// What is left of a word that is joined to the one before it.
 const SHORTENED: [&str; 6] = ["'s", "'m", "'re", "'ve", "'ll", "'d"];
+/// Before a title they speak of somebody without a name.
+const ARTICLES: [&str; 8] = ["the", "a", "my", "your", "our", "his", "her", "their"];
+/// Surnames that are ordinary words, and are names with a capital behind a name.
+const ALSO_SURNAMES: [&str; 12] = ["he", "do", "so", "an", "you", "my", "will", "may", "day", "good", "back", "down"];
 /// What may be said behind a whole name.
 const BEHIND: [&str; 10] = ["and", "but", "from", "about", "calling", "speaking", "here", "again", "please", "on"];
 /// What is said behind somebody whom one asks for.
@@ -91,6 +95,12 @@ pub(super) fn find(scene: &Scene<'_>, out: &mut Vec<Find>) {
                 add(mentioned(scene, at).filter(|name| has_listed(scene, name)));
             }
             _ => {}
+        }
+    }
+    for (mask, _) in scene.masks.iter().filter(|(_, class)| *class == Class::Name) {
+        let and = scene.skip_spaces(mask.end);
+        if scene.word(and) == Some("and") {
+            add(near(scene, scene.skip_spaces(and + 1), true));
         }
     }
     for at in 0..scene.tokens.len() {
@@ -120,7 +130,8 @@ pub(super) fn introduced(scene: &Scene<'_>, from: usize) -> Option<Range<usize>>
     while words < WORDS_MAX {
         let Some(word) = scene.word(at) else { break };
         let is_particle = words > 0 && is_particle(scene, at);
-        if !is_particle && (is_none(scene, at) || (words > 0 && !goes_on(scene, at))) {
+        let is_named = if words > 0 { is_capital_surname(scene, at) } else { is_before_surname(scene, at) };
+        if !is_particle && !is_named && (is_none(scene, at) || (words > 0 && !goes_on(scene, at))) {
             break;
         }
         if word.len() == 1 {
@@ -136,6 +147,25 @@ pub(super) fn introduced(scene: &Scene<'_>, from: usize) -> Option<Range<usize>>
         at = next_word(scene, end);
     }
     (end > from).then_some(from..end)
+}
+
+/// Whether an ordinary word is a surname by its capital, behind a name: "Peter He".
+fn is_capital_surname(scene: &Scene<'_>, at: usize) -> bool {
+    let before = scene.back_over_spaces(at).checked_sub(1);
+    let is_capital = |at: usize| scene.has_small_letters && scene.is_capital(at);
+    scene.word(at).is_some_and(|word| ALSO_SURNAMES.contains(&word))
+        && is_capital(at)
+        && before.is_some_and(|before| scene.word(before).is_some() && is_capital(before))
+}
+
+/// Whether a word is a given name, be it an ordinary one, because a name follows that is none: "my name's will bondarenko".
+fn is_before_surname(scene: &Scene<'_>, at: usize) -> bool {
+    let next = scene.skip_spaces(at + 1);
+    let is_strange = || scene.word(next).is_some_and(|word| word.len() >= STRANGE_MIN) && may_be_name(scene, next);
+    scene.word(at).is_some_and(|word| scene.lists.given.contains(word))
+        && at > 0
+        && scene.word(scene.back_over_spaces(at).max(1) - 1).is_some_and(|word| word == "is" || word.ends_with("'s"))
+        && is_strange()
 }
 
 /// What stands before the name in an answer: "yes of course, it's …".
@@ -158,7 +188,9 @@ pub(super) fn answer(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
     let ends = scene.word(after).is_none_or(|_| is_none(scene, after));
     // Whoever says one or two words to that says the name.
     let is_short = scene.is_end(name.end);
-    (may_be_name(scene, at) || (ends && name.len() > 1) || is_short).then_some(name)
+    let is_marked = scene.mark(name.end).is_some_and(|mark| ",.;".contains(mark))
+        && scene.word(at).is_some_and(|word| is_given(scene, word) || is_surname(scene, word));
+    (may_be_name(scene, at) || (ends && name.len() > 1) || is_short || is_marked).then_some(name)
 }
 
 /// Behind "this is" and the like: words that are not ordinary, or a usual given name and what goes with it.
@@ -173,8 +205,21 @@ fn mentioned(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
     let is_capital = scene.is_capital(from) && scene.has_small_letters;
     let is_name = may_be_name(scene, from)
         || (is_pair && is_capital && scene.is_capital(second))
+        || (is_pair && is_given(scene, word) && is_particle(scene, second))
+        || (is_pair && is_short(scene, from) && (may_be_name(scene, second) || is_surname_at(scene, second)))
         || (is_listed && (is_capital || is_pair || ends));
     is_name.then_some(name)
+}
+
+/// Whether a word of two letters is none of the language: Bo, Yi.
+fn is_short(scene: &Scene<'_>, at: usize) -> bool {
+    scene.word(at).is_some_and(|word| {
+        word.len() == 2 && !is_none(scene, at) && !ordinary::is_english(word) && !ordinary::is_english_proper(word)
+    })
+}
+
+fn is_surname_at(scene: &Scene<'_>, at: usize) -> bool {
+    scene.word(at).is_some_and(|word| is_surname(scene, word))
 }
 
 /// As in a form: "last name Swift", the one word before the clause ends or the next name is told.
@@ -182,7 +227,12 @@ fn filled_in(scene: &Scene<'_>, cue: &Range<usize>, at: usize) -> Option<Range<u
     let is_form = |word: &str| ["name", "surname", "forename"].contains(&word);
     let next = scene.skip_spaces(at + 1);
     let ends = scene.word(next).is_none_or(|word| ["first", "last", "and"].contains(&word));
-    let is_name = scene.word(cue.end - 1).is_some_and(is_form) && !is_none(scene, at) && ends;
+    // "My maiden name was Wood", too.
+    let last = cue.end - 1;
+    let is_was = scene.word(last) == Some("was") && scene.word(scene.back_over_spaces(last).max(1) - 1) == Some("name");
+    let is_plain = scene.word(at).is_some_and(|word| !ordinary::is_inflected(word));
+    let is_told = scene.word(last).is_some_and(is_form) || (is_was && is_plain);
+    let is_name = is_told && !is_none(scene, at) && ends;
     is_name.then_some(at..at + 1)
 }
 
@@ -195,14 +245,41 @@ fn near(scene: &Scene<'_>, from: usize, may_be_strange: bool) -> Option<Range<us
     let second = next_word(scene, from + 1);
     let is_pair = is_given(scene, word)
         && second < name.end
-        && scene.word(second).is_some_and(|word| is_surname(scene, word) || may_be_name(scene, second));
+        && (is_surname_at(scene, second) || may_be_name(scene, second) || is_capital_surname(scene, second));
     let is_asked_for = scene.lists.given.contains(word)
         && scene.word(next_word(scene, from + 1)).is_some_and(|word| BEHIND_ASKED.contains(&word));
     if is_asked_for {
         return Some(from..from + 1);
     }
+    // "Is blessing luo in today", "could Reed Kulkarni from claims": an ordinary word before one that is nothing but a name.
+    let is_followed =
+        scene.word(next_word(scene, name.end)).is_some_and(|word| BEHIND_ASKED.contains(&word) || word == "from");
+    let are_capital = second < name.end
+        && scene.has_small_letters
+        && [from, second].into_iter().all(|at| scene.is_capital(at))
+        && (may_be_name(scene, from) || may_be_name(scene, second));
+    let is_surname = second < name.end && (may_be_name(scene, second) || is_surname_at(scene, second));
+    let is_before_name = is_followed && (are_capital || (is_surname && !MODAL.contains(&word)));
+    if is_before_name || is_in_today(scene, from) {
+        return Some(name);
+    }
     let is_name = may_be_name(scene, from) && (is_known || is_strange);
     (is_name || (is_pair && !MODAL.contains(&word))).then_some(name)
+}
+
+/// "Is sanjeev in today", at the beginning of a clause.
+fn is_in_today(scene: &Scene<'_>, from: usize) -> bool {
+    let is = scene.back_over_spaces(from).max(1) - 1;
+    let opens = is == 0 || scene.back_over_spaces(is).checked_sub(1).is_none_or(|at| scene.mark(at).is_some());
+    let inside = scene.skip_spaces(from + 1);
+    let then = scene.skip_spaces(inside + 1);
+    let is_proper = scene.word(from).is_some_and(ordinary::is_english_proper);
+    opens
+        && scene.word(is) == Some("is")
+        && scene.word(inside) == Some("in")
+        && scene.word(then).is_none_or(|word| ["today", "yet", "now", "please"].contains(&word))
+        && may_be_name(scene, from)
+        && !is_proper
 }
 
 /// Behind "Mr": any word that may be a name.
@@ -210,8 +287,11 @@ fn titled(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
     let is_title = scene.word(at).is_some_and(|word| scene.lists.titles.contains(word));
     let from = scene.skip_spaces(at + 1 + usize::from(scene.mark(at + 1) == Some('.')));
     let is_name = is_title && scene.word(from).is_some_and(|word| word.len() > 1);
-    // One misses many things.
-    let named = if scene.word(at) == Some("miss") { mentioned } else { introduced };
+    // One misses many things, and "the doctor said" names nobody.
+    let before = scene.back_over_spaces(at).checked_sub(1).and_then(|before| scene.word(before));
+    let is_doubtful = scene.word(at) == Some("miss") || before.is_some_and(|word| ARTICLES.contains(&word));
+    let is_capital = from < scene.tokens.len() && scene.is_capital(from) && scene.has_small_letters;
+    let named = if is_doubtful && !is_capital { mentioned } else { introduced };
     is_name.then(|| named(scene, from)).flatten()
 }
 
@@ -297,7 +377,17 @@ fn goes_on(scene: &Scene<'_>, at: usize) -> bool {
     let is_listed = is_given(scene, word) || is_surname(scene, word);
     let ends = scene.word(scene.skip_spaces(at + 1)).is_none_or(|word| BEHIND.contains(&word))
         && !ordinary::is_inflected(word);
-    word.len() == 1 || is_listed || may_be_name(scene, at) || ends || (scene.is_capital(at) && scene.has_small_letters)
+    let next = scene.skip_spaces(at + 1);
+    let is_before_last = !ordinary::is_inflected(word)
+        && may_be_name(scene, next)
+        && is_surname_at(scene, next)
+        && scene.word(scene.skip_spaces(next + 1)).is_none_or(|word| BEHIND.contains(&word));
+    word.len() == 1
+        || is_listed
+        || may_be_name(scene, at)
+        || ends
+        || is_before_last
+        || (scene.is_capital(at) && scene.has_small_letters)
 }
 
 /// Whether a word is nothing but a name: none of the language, and of some length.
@@ -348,7 +438,9 @@ fn is_opening(word: &str) -> bool {
 /// The next word behind `end`, over a hyphen, or the point of an initial.
 fn next_word(scene: &Scene<'_>, end: usize) -> usize {
     let at = scene.skip_spaces(end);
-    let is_initial = scene.mark(at) == Some('.') && end > 0 && scene.word(end - 1).is_some_and(|word| word.len() == 1);
+    let is_initial = scene.mark(at) == Some('.')
+        && end > 0
+        && scene.word(end - 1).is_some_and(|word| word.len() == 1 || word == "st");
     if scene.mark(at) == Some('-') || is_initial { scene.skip_spaces(at + 1) } else { at }
 }
 

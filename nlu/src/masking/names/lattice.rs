@@ -149,6 +149,15 @@ impl<'s, 't> Lattice<'s, 't> {
         })
     }
 
+    /// What ordinary words weigh at least up to a token of the run, and from it on.
+    pub(super) fn before(&self, at: usize) -> i32 {
+        self.before[at - self.tokens.start]
+    }
+
+    pub(super) fn after(&self, at: usize) -> i32 {
+        self.after[at - self.tokens.start]
+    }
+
     fn reading(&self, place: Range<usize>, weight: i32, has_surname: bool) -> Reading {
         let ordinary = self.before[self.characters.len()];
         let gain = ordinary - self.before[place.start] - weight - self.after[place.end];

@@ -30,6 +30,8 @@ const EDGE: i32 = 3;
 /// What a title behind a name is worth, and words that are said behind names.
 const TITLED: i32 = 9;
 const FOLLOWED: i32 = 9;
+/// What it is worth that more is said of somebody: 高有才她.
+const SAID_OF: i32 = 6;
 /// So much likelier are ordinary words where a name is doubtful.
 const DOUBTFUL: i32 = -8;
 /// Digits of a number that somebody gives with their name.
@@ -88,7 +90,9 @@ fn name_at(
 ) -> Option<Range<usize>> {
     let is_digit = |at: usize| scene.tokens.get(at).is_some_and(|token| matches!(token.kind, Kind::Digit(_)));
     let opens = at == lattice.tokens.start && (at == 0 || !is_digit(at - 1));
-    let has_number = opens && gives_number(scene, lattice.tokens.end);
+    // 我蹇晓梅，身份证: who says so gives a name that begins with a surname.
+    let is_own = at == lattice.tokens.start + 1 && scene.han(at - 1) == Some('我') && surname_length(scene, at) > 0;
+    let has_number = (opens || is_own) && gives_number(scene, lattice.tokens.end);
     let announcement = announced.iter().filter(|(place, _)| *place == at).map(|(_, worth)| *worth).max();
     let is_announced = announcement.is_some() || has_number;
     if surname_length(scene, at) == 0 && !is_announced {
@@ -96,6 +100,8 @@ fn name_at(
     }
     let before = announcement.unwrap_or(if opens { EDGE } else { 0 });
     // What may be mentioned is a name of no list where it is said to be one on both sides.
+    let holds_title =
+        |tokens: &Range<usize>| (tokens.start + 1..tokens.end).any(|at| at + 1 < tokens.end && is_title(scene, at));
     let is_marked = |reading: &Reading| {
         let behind = worth_behind(scene, reading.tokens.end);
         reading.has_surname
@@ -106,17 +112,17 @@ fn name_at(
             || (before >= MENTIONED && behind > 0)
     };
     let valued = |reading: Reading| {
-        let is_clause = opens && reading.tokens.end == lattice.tokens.end;
+        let is_clause = (opens || is_own) && reading.tokens.end == lattice.tokens.end;
         let value = reading.gain
             + before
             + worth_behind(scene, reading.tokens.end)
-            + if is_clause && reading.has_surname { CLAUSE } else { 0 }
+            + if opens && is_clause && reading.has_surname { CLAUSE } else { 0 }
             + if is_clause && has_number { WITH_NUMBER } else { 0 };
         let enough = if reading.has_surname { ENOUGH } else { ENOUGH_FOREIGN };
         (value >= enough).then_some((value, reading.tokens))
     };
-    let names: Vec<(i32, Range<usize>)> =
-        lattice.readings(at, is_announced).into_iter().filter(is_marked).filter_map(valued).collect();
+    let readings = lattice.readings(at, is_announced).into_iter().filter(|reading| !holds_title(&reading.tokens));
+    let names: Vec<(i32, Range<usize>)> = readings.filter(is_marked).filter_map(valued).collect();
     let best = names.iter().map(|(value, _)| *value).max()?;
     names.into_iter().filter(|(value, _)| best - value <= NEAR).map(|(_, tokens)| tokens).max_by_key(|name| name.end)
 }
@@ -128,7 +134,7 @@ fn is_by_sound(scene: &Scene<'_>, tokens: &Range<usize>) -> bool {
 }
 
 /// Whether the next clause begins with a number, or with what announces one or an address.
-fn gives_number(scene: &Scene<'_>, end: usize) -> bool {
+pub(super) fn gives_number(scene: &Scene<'_>, end: usize) -> bool {
     let next = scene.skip_joins(end);
     let is_near = |start: usize| (next..=next + 1).contains(&start);
     let is_given = |(cue, kind): &(Range<usize>, Cue)| {
@@ -147,8 +153,10 @@ fn worth_behind(scene: &Scene<'_>, end: usize) -> i32 {
     let said = || scene.plain(end..scene.tokens.len().min(end + 4));
     match scene.han(end) {
         None if matches!(scene.tokens.get(end).map(|token| &token.kind), Some(Kind::Digit(_))) => 0,
+        None if scene.han(scene.skip_joins(end)).is_some_and(|next| "他她".contains(next)) => SAID_OF,
         None => EDGE,
         Some(_) if scene.lists.behind_names.iter().any(|word| said().starts_with(word.as_str())) => FOLLOWED,
+        Some('他' | '她') => SAID_OF,
         Some(character) if "吗吧呢啊".contains(character) => EDGE,
         Some(_) => 0,
     }
