@@ -3,9 +3,10 @@
 Calls are drawn anew from the shapes of make-dialogues.py, make-long-calls.py and make-interactions.py, the last as they are
 and dealt out in turns, and from further shapes below. The signs are those of routing/src/warning/past.rs. A call that
 escalates should have a likely moment 190 s before and, less so, 45 s before; one that does not should have none: logistic
-loss on the likeliest moment, every shape counts the same, weights are drawn to nothing and never negative. The honest figure
-is the one "out of fold", in which each shape was judged by weights that were fitted without it: the bias is to be such that
-warnings begin where precision and recall are the same there. The weights in force are older than make-long-calls.py: docs/POLICIES.md says why.
+loss on the likeliest moment, every shape counts the same, weights are drawn to nothing and never negative. The honest
+figure is the one "out of fold", in which each shape was judged by weights that were fitted without it: the bias is to be
+such that warnings begin where precision and recall are the same there. The weights in force are older than
+make-long-calls.py, so that what is printed differs: docs/POLICIES.md says why they were left as they are.
 Needs numpy. Run from the project's folder: python3 scripts/fit-warning.py
 """
 
