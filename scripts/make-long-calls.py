@@ -2,10 +2,10 @@
 
 Nothing in them was ever said by anybody. A call is told turn by turn, as in make-dialogues.py, but from the caller's
 side of the matter: each shape says how hot the caller is from phase to phase, and each caller shows the same heat in his
-own way, one in the voice, one by cutting in, one by saying it all again. Between the heat and what
-is written down stands an emotion recogniser that errs. Many calls that do not escalate run for a while as if they did.
-The set was written without knowing how warnings are computed; nothing may be tuned on it. A call that escalates ends with
-its first high anger, since what comes after is no matter of warning. Run: python3 scripts/make-long-calls.py
+own way, one in the voice, one by cutting in, one by saying it all again. Between the heat and what is written down stands
+an emotion recogniser that errs. Many calls that do not escalate run for a while as if they did. The set was written without
+knowing how warnings are computed; once it had been played, its shapes were given to fit-warning.py. A call that escalates
+ends with its first high anger, since what comes after is no matter of warning. Run: python3 scripts/make-long-calls.py
 """
 
 import math
@@ -423,4 +423,5 @@ def main():
         print(f"calls-{family}.toml: {len(blocks)} interactions, {len(text)} bytes")
 
 
-main()
+if __name__ == "__main__":
+    main()

