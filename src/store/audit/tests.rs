@@ -61,6 +61,18 @@ fn every_way_to_alter_it_is_named() {
 }
 
 #[test]
+fn a_checkpoint_that_was_removed_is_missed() {
+    let trail = Made::of(2_500);
+    let path = files_in(&trail.folder()).expect("files").remove(0);
+    let text = fs::read_to_string(&path).expect("text");
+    let lines: Vec<&str> =
+        text.split_inclusive('\n').filter(|line| !line.starts_with("{\"checkpoint\":1000,")).collect();
+    fs::write(&path, lines.concat()).expect("written");
+    let found: Vec<String> = trail.findings().into_iter().map(|finding| finding.what).collect();
+    assert_eq!(found, ["the checkpoint behind entry 1000 is missing"]);
+}
+
+#[test]
 fn numbers_that_no_entry_has_do_not_stop_the_log() {
     let largest = u64::MAX;
     for line in [

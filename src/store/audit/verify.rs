@@ -10,8 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::trail::head_of;
 use super::{
-    AuditEntry, Code, HEAD_FILE, KeyRing, Line, Trail, VERSION, checkpoint_message, code_of, context_of, decode,
-    read_head,
+    AuditEntry, CHECKPOINT_EVERY, Code, HEAD_FILE, KeyRing, Line, Trail, VERSION, checkpoint_message, code_of,
+    context_of, decode, read_head,
 };
 
 /// Findings that are listed; a file full of garbage has more.
@@ -79,6 +79,8 @@ struct Reader<'a> {
     each: &'a mut dyn FnMut(u64, u64, AuditEntry),
     next: u64,
     last: Code,
+    /// The last entry that is signed, or that stands before the file.
+    signed: u64,
     file: String,
     line: usize,
     verified: Verified,
@@ -86,7 +88,16 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(keys: &'a KeyRing, each: &'a mut dyn FnMut(u64, u64, AuditEntry)) -> Self {
-        Self { keys, each, next: 1, last: [0; 32], file: String::new(), line: 0, verified: Verified::default() }
+        Self {
+            keys,
+            each,
+            next: 1,
+            last: [0; 32],
+            signed: 0,
+            file: String::new(),
+            line: 0,
+            verified: Verified::default(),
+        }
     }
 }
 
@@ -143,7 +154,7 @@ impl Reader<'_> {
                     self.find(format!("the file does not follow entry {}", first - 1));
                     self.last = decode(&after).unwrap_or_default();
                 }
-                self.next = first;
+                (self.next, self.signed) = (first, first - 1);
             }
             Ok(Line::Entry { seq, unix_ms, body, code }) => self.entry(seq, unix_ms, &body, &code),
             Ok(Line::Checkpoint { checkpoint, unix_ms, code, signature }) => {
@@ -178,6 +189,11 @@ impl Reader<'_> {
             Some(_) => self.find(format!("entry {seq} was altered, or the one before it is another one")),
             None => self.find(format!("entry {seq} was altered: it cannot be opened")),
         }
+        // One that was cut off with its checkpoint, when the server was killed, has it behind the next one.
+        if seq.saturating_sub(self.signed) > CHECKPOINT_EVERY + 1 {
+            self.find(format!("the checkpoint behind entry {} is missing", self.signed + CHECKPOINT_EVERY));
+            self.signed = seq;
+        }
         (self.next, self.last) = (seq.saturating_add(1), code);
         self.verified.entries += 1;
     }
@@ -192,6 +208,7 @@ impl Reader<'_> {
             self.find(format!("the checkpoint signs entry {seq}, and it stands after entry {before}"));
         } else {
             self.verified.checkpoints += 1;
+            self.signed = seq;
         }
     }
 
