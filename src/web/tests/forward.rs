@@ -7,7 +7,7 @@ use tokio::io::AsyncReadExt;
 use super::people::{CONSOLE, cookie, sign_in};
 use super::*;
 use crate::control::Done;
-use crate::notice::Notice;
+use crate::notice::{Notice, What};
 use crate::settings::{NodeSettings, UserSettings};
 use crate::shell::nats::Link;
 use crate::shell::nats::tests::Nats;
@@ -72,7 +72,9 @@ async fn an_order_about_a_call_of_another_node_is_carried_there_once_by_whoever_
     let there = Notice { call: "call-b".to_owned(), ..one_of_each().remove(0) };
     b.fixture.bus.publish(&there);
     until(|| a.fixture.bus.with_board(|board| board.is_active("call-b"))).await;
-    b.fixture.bus.publish(&Notice { call: "call-b".to_owned(), ..one_of_each().remove(10) });
+    let is_alert = |notice: &Notice| matches!(notice.what, What::Alert { .. });
+    let raised = one_of_each().into_iter().find(is_alert).expect("there is one");
+    b.fixture.bus.publish(&Notice { call: "call-b".to_owned(), ..raised.clone() });
 
     let order = |path: &str| format!("/v1/calls/call-b/{path}");
     let done = a.wire().ask_with_token("POST", &order("hangup")).await;
@@ -103,8 +105,9 @@ async fn an_order_about_a_call_of_another_node_is_carried_there_once_by_whoever_
     // What b says to it comes back as b says it.
     let bad = a.wire().send("POST", &order("supervisors"), r#"{"target":"floor","mode":"shout"}"#).await;
     assert!(bad.status == 422 && bad.body.contains("shout"), "{} {}", bad.status, bad.body);
-    let alert = r#"{"alert_ms":10000,"rule":"angry","deed":"acknowledge"}"#;
-    let handled = a.ask(&li, "POST", &order("alerts"), alert).await;
+    let What::Alert { rule, .. } = &raised.what else { unreachable!("it is one") };
+    let alert = serde_json::json!({ "alert_ms": raised.call_ms, "rule": rule, "deed": "acknowledge" }).to_string();
+    let handled = a.ask(&li, "POST", &order("alerts"), &alert).await;
     assert!([200, 202, 204].contains(&handled.status), "{} {}", handled.status, handled.body);
     // What goes both ways is asked there.
     let (there, bearer) = (order("audio"), format!("Authorization: Bearer {TOKEN}\r\n"));
@@ -173,14 +176,9 @@ async fn whoever_is_made_at_one_node_signs_in_at_all_and_is_out_everywhere_when_
     let made = a.wire().send("POST", "/v1/users", r#"{"name":"li","role":"supervisor"}"#).await;
     assert_eq!(made.status, 201, "{}", made.body);
     let password = made.json()["secrets"]["password"].as_str().expect("it is shown once").to_owned();
-    let signed_in = loop {
-        let reply = sign_in(&b.wire(), "li", &password).await;
-        if reply.status == 200 {
-            break reply;
-        }
-        assert_eq!(reply.status, 401, "{}", reply.body);
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    };
+    until(|| b.fixture.handle.accounts.live().load().users.contains_key("li")).await;
+    let signed_in = sign_in(&b.wire(), "li", &password).await;
+    assert_eq!(signed_in.status, 200, "{}", signed_in.body);
     let li = cookie(&signed_in);
     assert_eq!(b.ask(&li, "GET", "/v1/calls", "").await.status, 200);
     let gone =
