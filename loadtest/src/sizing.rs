@@ -44,6 +44,23 @@ pub struct Demand {
     pub keep_audio_days: f64,
 }
 
+#[cfg(test)]
+impl Demand {
+    /// A hundred calls of a minute that are relayed and no more.
+    const PLAIN: Demand = Demand {
+        calls: 100,
+        call_seconds: 60.0,
+        listened: 0.0,
+        words: 0.0,
+        transcoded: 0.0,
+        secured: 0.0,
+        kept: 0.0,
+        busy_hours: 1.0,
+        keep_days: 1.0,
+        keep_audio_days: 1.0,
+    };
+}
+
 /// What nodes are like.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Nodes {
@@ -252,18 +269,7 @@ mod tests {
         events_per_listened_s: 2.0,
         bus_bytes: 500.0,
     };
-    const DEMAND: Demand = Demand {
-        calls: 1_000,
-        call_seconds: 100.0,
-        listened: 0.0,
-        words: 0.0,
-        transcoded: 0.0,
-        secured: 0.0,
-        kept: 0.0,
-        busy_hours: 1.0,
-        keep_days: 1.0,
-        keep_audio_days: 1.0,
-    };
+    const DEMAND: Demand = Demand { calls: 1_000, call_seconds: 100.0, ..Demand::PLAIN };
     const NODES: Nodes = Nodes { cores: 1.0, utilisation: 0.41, spare: 1, blocking: 0.001 };
 
     #[test]

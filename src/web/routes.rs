@@ -207,15 +207,24 @@ async fn admit(State(app): State<App>, path: Option<MatchedPath>, mut request: R
         // In pieces, as every answer to a person: a length would tell it from that about a call that there is not.
         return refused.map(|body| Body::from_stream(body.into_data_stream()));
     }
-    if let Some(there) = elsewhere(&app, &mut request).await {
-        let doing = app.clone();
-        let deed = async move {
-            let response = forward(&doing, &who, there, request).await;
-            recorded(&doing, &access, response).await
-        };
-        return app.on_its_own(deed).await;
+    let response = match elsewhere(&app, &mut request).await {
+        Some(there) => {
+            let (doing, who) = (app.clone(), who.clone());
+            let deed = async move {
+                let response = forward(&doing, &who, there, request).await;
+                recorded(&doing, &access, response).await
+            };
+            app.on_its_own(deed).await
+        }
+        None => answer(&app, who.clone(), access, request, next).await,
+    };
+    // What goes on for long ends with the session: here what is a body, by itself what is a WebSocket.
+    match who {
+        Who::Person { ended, .. } => {
+            response.map(|body| Body::from_stream(body.into_data_stream().take_until(ended.cancelled_owned())))
+        }
+        Who::Machine => response,
     }
-    answer(&app, who, access, request, next).await
 }
 
 /// Whoever a request shows to be.
@@ -228,11 +237,10 @@ fn known(app: &App, method: &Method, headers: &HeaderMap) -> Option<Who> {
 /// Answers a request here.
 async fn answer(app: &App, who: Who, access: Access, mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(who.clone());
-    let Who::Person { ended, .. } = who else { return answered(app, access, request, next).await };
-    // What goes on for long ends with the session: here what is a body, by itself what is a WebSocket.
-    request.extensions_mut().insert(Ended(ended.clone()));
-    let response = answered(app, access, request, next).await;
-    response.map(|body| Body::from_stream(body.into_data_stream().take_until(ended.cancelled_owned())))
+    if let Who::Person { ended, .. } = who {
+        request.extensions_mut().insert(Ended(ended));
+    }
+    answered(app, access, request, next).await
 }
 
 /// Whether the call that a request is about, if it is about one, is somebody's to see. One that nobody knows is so of those alone who

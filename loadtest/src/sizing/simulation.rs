@@ -110,19 +110,6 @@ fn nanos(seconds: f64) -> u64 {
 mod tests {
     use super::*;
 
-    const DEMAND: Demand = Demand {
-        calls: 100,
-        call_seconds: 60.0,
-        listened: 0.0,
-        words: 0.0,
-        transcoded: 0.0,
-        secured: 0.0,
-        kept: 0.0,
-        busy_hours: 1.0,
-        keep_days: 1.0,
-        keep_audio_days: 1.0,
-    };
-
     #[test]
     fn erlang_by_the_book() {
         for (places, erlangs, expected) in [(1, 1.0, 0.5), (2, 1.0, 0.2), (10, 5.0, 0.018_385), (117, 100.0, 0.009_8)] {
@@ -137,7 +124,7 @@ mod tests {
         let site = Site { nodes: 1, calls_per_node: 110 };
         let (mut begun, mut refused) = (0, 0);
         for seed in 0..4 {
-            let played = play_for(&site, &DEMAND, seed, [250.0, 0.0]);
+            let played = play_for(&site, &Demand::PLAIN, seed, [250.0, 0.0]);
             (begun, refused) = (begun + played.begun, refused + played.refused);
         }
         let (found, expected) = (refused as f64 / begun as f64, erlang_b(110, 100.0));
@@ -147,14 +134,14 @@ mod tests {
     #[test]
     fn the_same_seed_is_the_same_history() {
         let site = Site { nodes: 4, calls_per_node: 30 };
-        assert_eq!(play(&site, &DEMAND, 3), play(&site, &DEMAND, 3));
-        assert_ne!(play(&site, &DEMAND, 3), play(&site, &DEMAND, 4));
+        assert_eq!(play(&site, &Demand::PLAIN, 3), play(&site, &Demand::PLAIN, 3));
+        assert_ne!(play(&site, &Demand::PLAIN, 3), play(&site, &Demand::PLAIN, 4));
     }
 
     #[test]
     fn a_site_without_a_spare_node_refuses_when_one_is_lost() {
-        let tight = play(&Site { nodes: 4, calls_per_node: 31 }, &DEMAND, 5);
-        let roomy = play(&Site { nodes: 5, calls_per_node: 31 }, &DEMAND, 5);
+        let tight = play(&Site { nodes: 4, calls_per_node: 31 }, &Demand::PLAIN, 5);
+        let roomy = play(&Site { nodes: 5, calls_per_node: 31 }, &Demand::PLAIN, 5);
         assert!(tight.refused > 10 && tight.lost_with_node > 10, "{tight:?}");
         assert!(roomy.refused < tight.refused / 10, "{roomy:?}");
         assert!(tight.passed_on > 0 && tight.peak_of_node <= 31, "{tight:?}");

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
 use serde::Deserialize;
 
+use super::ordinary;
 use super::scene::plain;
 use crate::numbers::token::{is_han, tokens};
 
@@ -228,6 +229,7 @@ impl MaskingLists {
         }
         let built = AhoCorasickBuilder::new().match_kind(MatchKind::LeftmostLongest).build(cues);
         let cues = built.map_err(|error| ListError::Form { file: "lists".to_owned(), found: error.to_string() })?;
+        ordinary::read();
         let mut sets = sets.into_iter();
         // In the order in which they were filled.
         let mut next = || sets.next().expect("there are as many as fields");

@@ -31,6 +31,17 @@ static ENGLISH_SURNAMES: LazyLock<BTreeSet<&'static str>> =
 static ENGLISH_PROPER: LazyLock<BTreeSet<&'static str>> =
     LazyLock::new(|| words(include_str!("ordinary/proper.en.txt")));
 
+/// Reads the dictionaries, once: whoever masks the first sentence should not have to.
+pub(super) fn read() {
+    for dictionary in [&ENGLISH, &ENGLISH_GIVEN, &ENGLISH_SURNAMES, &ENGLISH_PROPER] {
+        LazyLock::force(dictionary);
+    }
+    for characters in [&GIVEN, &FOREIGN, &SURNAMES] {
+        LazyLock::force(characters);
+    }
+    LazyLock::force(&MANDARIN);
+}
+
 /// How unlikely a word of Mandarin is among others, bits; of one character every one is a word.
 pub(super) fn word_bits(word: &str) -> Option<i32> {
     let bits = MANDARIN.get(word).map(|count| COUNTED_ONCE - count);
