@@ -22,6 +22,7 @@ mod deliveries;
 mod elsewhere;
 mod etag;
 mod events;
+mod everywhere;
 mod exports;
 mod facts;
 mod forks;

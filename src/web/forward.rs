@@ -37,7 +37,7 @@ const ASKED_BY: [HeaderName; 6] = [ACCEPT, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH
 const ANSWERED_BY: [HeaderName; 7] =
     [ACCEPT_RANGES, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName::from_static(CLIENT_HEADER), LOCATION, RETRY_AFTER];
 /// What comes back in pieces: the ends of addresses.
-const LONG: [&str; 3] = ["/audio", "/capture", "/playback.wav"];
+const LONG: [&str; 4] = ["/audio", "/capture", "/playback.wav", "/people/calls"];
 /// What is sealed for what.
 const ORDER: &str = "order";
 const ANSWER: &str = "answer";

@@ -26,6 +26,7 @@ use super::addresses::{closed, open};
 use super::adopting::adopted;
 use super::elsewhere::{CALLS, call_of, elsewhere};
 use super::etag;
+use super::everywhere::Onward;
 use super::forward::{Vouched, forward};
 use super::libraries::Replacing;
 use super::limits::{Asker, Limits, Peer, address};
@@ -242,13 +243,24 @@ fn known(app: &App, method: &Method, headers: &HeaderMap) -> Option<Who> {
     own.or_else(|| live.machine(headers)).or_else(|| app.signed.person(app, method, headers))
 }
 
-/// Answers a request here.
+/// Answers a request here; where all nodes of a site are asked, the others after that.
 async fn answer(app: &App, who: Who, access: Access, mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(who.clone());
-    if let Who::Person { ended, .. } = who {
-        request.extensions_mut().insert(Ended(ended));
+    if let Who::Person { ended, .. } = &who {
+        request.extensions_mut().insert(Ended(ended.clone()));
     }
-    answered(app, access, request, next).await
+    match Onward::of(app, request).await {
+        Ok((request, None)) => answered(app, access, request, next).await,
+        Ok((request, Some(onward))) => {
+            let doing = app.clone();
+            let deed = async move {
+                let here = answered(&doing, access, request, next).await;
+                onward.join(&doing, &who, here).await
+            };
+            app.on_its_own(deed).await
+        }
+        Err(problem) => recorded(app, &access, problem.into_response()).await,
+    }
 }
 
 /// Whether the call that a request is about, if it is about one, is somebody's to see. One that nobody knows is so of those alone who

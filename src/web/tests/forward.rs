@@ -344,3 +344,46 @@ async fn any_node_lists_and_shows_the_ended_calls_of_all() {
 
 /// When the calls of lists began, milliseconds since 1970.
 const BEGAN: u64 = 1_700_000_000_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_is_shown_held_and_erased_at_all_nodes_by_asking_one() {
+    let (Some(nats), Some(nodes)) = (Nats::start(""), NodesOfTests::new()) else { return };
+    let (a, b) = (Node::start("a", &nats, &nodes, &[]).await, Node::start("b", &nats, &nodes, &[]).await);
+    let samples = one_of_each();
+    let (begin, end) = (&samples[0], samples.last().expect("there are some"));
+    for (node, call) in [(&a, "call-a"), (&b, "call-b")] {
+        for (notice, after) in [(begin, 0), (end, 30_000)] {
+            node.store.keep(&Notice { call: call.to_owned(), ..notice.clone() }, Moment(BEGAN + after));
+        }
+        node.store.erase("13900000000".to_owned()).await.expect("written").expect("nobody is held");
+        while node.fixture.bus.others().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    let person = r#""address":"13800138000""#;
+    let ask = async |deed: &str, more: &str| {
+        let reply = a.wire().send("POST", &format!("/v1/people/{deed}"), &format!("{{{person}{more}}}")).await;
+        let other = reply.json()["others"][0].clone();
+        (reply.status, reply.json(), other["status"].clone(), other)
+    };
+    let (status, own, there, other) = ask("calls", "").await;
+    assert_eq!((status, there, &other["node"]), (200, 200.into(), &"b".into()), "{own}");
+    assert_eq!((&own["calls"][0]["id"], &other["answer"]["calls"][0]["id"]), (&"call-a".into(), &"call-b".into()));
+    let reason = r#","reason":"as asked for""#;
+    let (status, own, there, _) = ask("hold", reason).await;
+    assert_eq!((status, there), (200, 200.into()), "{own}");
+    let (status, own, there, _) = ask("erase", reason).await;
+    assert_eq!((status, there), (409, serde_json::Value::Null), "nothing is erased anywhere: {own}");
+    let (status, own, there, _) = ask("release", "").await;
+    assert_eq!((status, there), (200, 200.into()), "{own}");
+    let (status, own, there, other) = ask("erase", reason).await;
+    assert_eq!((status, there), (200, 200.into()), "{own}");
+    assert_eq!((&own["calls"], &other["answer"]["calls"]), (&["call-a"].into(), &["call-b"].into()), "{other}");
+    assert!(other["answer"]["receipt"].is_object(), "{other}");
+    let (_, own, _, other) = ask("calls", "").await;
+    assert_eq!(
+        (own["calls"].as_array().map(Vec::len), other["answer"]["calls"].as_array().map(Vec::len)),
+        (Some(0), Some(0))
+    );
+    [&a, &b].into_iter().for_each(|node| node.store.stop());
+}
