@@ -5,6 +5,7 @@
 
 mod activity;
 mod delivery;
+mod device;
 pub mod evaluation;
 mod expression;
 mod features;
@@ -34,6 +35,7 @@ pub use fusion::Utterance;
 pub use listener::{Listener, PartyHopSink};
 pub use model::{AcousticModel, CLASS_NAMES, CLASSES, ModelCard, ModelError};
 pub use observation::{Emotion, Evidence, Level, Observation, PartyId, Source, WordEvidence};
+pub use device::{Device, DeviceError};
 pub use runtime::{Runtime, RuntimeError, candidates};
 pub use settings::ListenerSettings;
 pub use shadow::{Candidate, Shadow, ShadowFigures};

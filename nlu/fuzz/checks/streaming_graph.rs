@@ -5,7 +5,7 @@
 use std::sync::OnceLock;
 
 use nlu::Runtime;
-use nlu::recognition::streaming::{ModelFile, Search, StreamingFiles, StreamingModel};
+use nlu::recognition::streaming::{ModelFile, StreamingFiles, StreamingModel, StreamingOptions};
 
 static RUNTIME: OnceLock<Option<Runtime>> = OnceLock::new();
 
@@ -18,10 +18,11 @@ pub fn check(bytes: &[u8]) {
     let tokens = include_bytes!("../../tests/streaming/ctc/tokens.txt");
     let files = StreamingFiles {
         encoder: ModelFile { name: "model.onnx", bytes },
-        transducer: None,
+        others: &[],
         tokens: ModelFile { name: "tokens.txt", bytes: tokens },
+        pieces: None,
     };
-    match StreamingModel::new(runtime, &files, Search::Greedy) {
+    match StreamingModel::new(runtime, &files, &StreamingOptions::default()) {
         Err(error) => assert!(error.to_string().starts_with("model.onnx: "), "{error}"),
         Ok(mut model) => {
             let mut stream = model.stream(0);
