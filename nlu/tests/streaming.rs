@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use nlu::recognition::streaming::{EndpointRules, ModelFile, Search, Stream, StreamingFiles};
 use nlu::recognition::streaming::{StreamingModel, StreamingOptions, StreamingRecognizer};
 use nlu::recognition::{Language, PhraseList, Recognizer, Transcript};
-use nlu::{PartyId, Runtime};
+use nlu::{Device, PartyId, Runtime};
 use proptest::prelude::*;
 use runtime::runtime_or_skip;
 use voice::{AGITATED, CALM, speak};
@@ -151,6 +151,22 @@ fn preferred_phrases_are_heard_more_often_by_a_beam_search() {
     assert_eq!(model.prefer(&[("三七", 10.0), ("三♞", 10.0)]), ["三♞"], "what the tokens cannot write");
     let after = times(&mut model);
     assert!(after > before, "{before} times without, {after} times with a boost");
+}
+
+#[test]
+fn a_device_that_is_not_there_is_named() {
+    let Some(runtime) = runtime_or_skip("devices") else { return };
+    let file = |name, bytes| ModelFile { name, bytes };
+    let files = StreamingFiles {
+        encoder: file("model.onnx", CTC),
+        others: &[],
+        tokens: file("tokens.txt", TOKENS),
+        pieces: None,
+    };
+    // No machine of tests has so many.
+    let options = StreamingOptions { device: Device::Cuda(63), ..StreamingOptions::default() };
+    let error = StreamingModel::new(&runtime, &files, &options).expect_err("refused").to_string();
+    assert!(error.starts_with("cuda:63: expected ") && error.contains("CUDAExecutionProvider"), "{error}");
 }
 
 #[test]

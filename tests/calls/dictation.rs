@@ -19,7 +19,7 @@ fn dictation_is_told_and_kept_and_what_is_secret_in_it_is_masked() {
     let Some(scene) = scene("dictation") else { return };
     let added = add(&scene, &published(&scene, &["encoder", "decoder", "joiner"]));
     let told = String::from_utf8_lossy(&added.stdout).into_owned();
-    assert!(told.starts_with("added zh-streaming (zh, sherpa-onnx, 4 files"), "{added:?}");
+    assert!(told.starts_with("added zh-streaming (zh, sherpa-onnx, 5 files"), "{added:?}");
     let stage = stage("dictation", &scene, "");
     eventually("words are heard", || words_of(&stage) == "up");
     let caller = stage.call(angry());
@@ -141,6 +141,7 @@ pub fn published(scene: &Path, graphs: &[&str]) -> PathBuf {
     };
     let tokens: String = (0..count).map(|number| format!("{} {number}\n", token(number))).collect();
     std::fs::write(to.join("tokens.txt"), tokens).expect("disk space");
+    std::fs::copy(from.with_file_name("pieces").join("bpe.model"), to.join("bpe.model")).expect("disk space");
     to
 }
 

@@ -71,12 +71,45 @@ fn words(phrase: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
     fn phrases_have_words() {
         assert_eq!(words("我要refund, please"), ["我", "要", "refund,", "please"]);
         assert_eq!(words("  "), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn phrases_are_cut_as_sentencepiece_cuts_them() {
+        let (pieces, tokens) = (read(), tokens());
+        let cut = include_str!("../../../tests/streaming/pieces/cut.json");
+        let cut: BTreeMap<String, Vec<usize>> = serde_json::from_str(cut).expect("what sentencepiece says");
+        assert!(cut.len() > 20);
+        for (phrase, expected) in cut {
+            let found = pieces.numbers(&tokens, &phrase.to_uppercase());
+            assert_eq!(found.as_deref(), Some(expected.as_slice()), "{phrase}");
+        }
+        // What is no character of the model is no token.
+        assert_eq!(pieces.numbers(&tokens, "我要 谢"), None);
+        assert_eq!(pieces.numbers(&tokens, " "), None);
+    }
+
+    #[test]
+    fn whole_bytes_are_cut_as_their_letters() {
+        let tokens = Tokens::read("tokens.txt", "<blk> 0\n\u{2581}ƊǎƏ 1\n".as_bytes()).expect("a list");
+        // The model knows no such letters: nothing is found, and nothing breaks.
+        assert_eq!(read().numbers(&tokens, "投"), None);
+    }
+
+    fn read() -> Pieces {
+        Pieces::read("bpe.model", include_bytes!("../../../tests/streaming/pieces/bpe.model")).expect("a model")
+    }
+
+    fn tokens() -> Tokens {
+        let list = include_bytes!("../../../tests/streaming/pieces/tokens.txt");
+        Tokens::read("tokens.txt", list).expect("a list")
     }
 
     #[test]
