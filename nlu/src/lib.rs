@@ -29,13 +29,13 @@ mod window;
 
 pub use activity::{ACTIVITY_LAG, ACTIVITY_STEP, Activity};
 pub use delivery::Delivery;
+pub use device::{Device, DeviceError};
 pub use expression::{Expression, SeenIn, Shown};
 pub use features::{Extractor, FEATURES, HOP, HopSink, Row, SAMPLE_RATE_HZ};
 pub use fusion::Utterance;
 pub use listener::{Listener, PartyHopSink};
 pub use model::{AcousticModel, CLASS_NAMES, CLASSES, ModelCard, ModelError};
 pub use observation::{Emotion, Evidence, Level, Observation, PartyId, Source, WordEvidence};
-pub use device::{Device, DeviceError};
 pub use runtime::{Runtime, RuntimeError, candidates};
 pub use settings::ListenerSettings;
 pub use shadow::{Candidate, Shadow, ShadowFigures};

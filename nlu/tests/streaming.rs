@@ -44,6 +44,8 @@ const PARAFORMER: [&[u8]; 3] = [
 ];
 /// Silence after a recording, samples at 16 kHz.
 const AFTER: usize = 10_560;
+/// Silence between two recordings, samples at 16 kHz (3 s).
+const PAUSE: usize = 48_000;
 
 #[test]
 fn greedy_search_says_what_sherpa_onnx_says() {
@@ -240,13 +242,43 @@ fn a_paraformer_that_is_another_one_is_named() {
     check(encoder, &decoder[..9_000], tokens, ["decoder.onnx: graph: expected an ONNX model", "refuses"]);
     check(ENCODER, decoder, tokens, ["encoder.onnx: metadata: expected model_type: paraformer", "found zipformer2"]);
     check(DECODER, decoder, tokens, ["encoder.onnx: metadata: expected lfr_window_size", "found no such key"]);
-    check(&told("lfr_window_size", "7", "5"), decoder, tokens, ["encoder.onnx: metadata", "expected lfr_window_size: 7, found 5"]);
-    check(&told("lfr_window_shift", "6", "0"), decoder, tokens, ["encoder.onnx: metadata", "lfr_window_shift: a number of 1-"]);
-    check(&told("decoder_num_blocks", "2", "3"), decoder, tokens, ["decoder.onnx: inputs and outputs: expected", "3 states"]);
-    check(&told("decoder_kernel_size", "5", "9"), decoder, tokens, ["decoder.onnx: inputs and outputs", "[N, 8, 8] of Float32"]);
-    check(&told("encoder_output_size", "8", "9"), decoder, tokens, ["encoder.onnx: inputs and outputs", "[N, 18, 9] of"]);
+    check(
+        &told("lfr_window_size", "7", "5"),
+        decoder,
+        tokens,
+        ["encoder.onnx: metadata", "expected lfr_window_size: 7, found 5"],
+    );
+    check(
+        &told("lfr_window_shift", "6", "0"),
+        decoder,
+        tokens,
+        ["encoder.onnx: metadata", "lfr_window_shift: a number of 1-"],
+    );
+    check(
+        &told("decoder_num_blocks", "2", "3"),
+        decoder,
+        tokens,
+        ["decoder.onnx: inputs and outputs: expected", "3 states"],
+    );
+    check(
+        &told("decoder_kernel_size", "5", "9"),
+        decoder,
+        tokens,
+        ["decoder.onnx: inputs and outputs", "[N, 8, 8] of Float32"],
+    );
+    check(
+        &told("encoder_output_size", "8", "9"),
+        decoder,
+        tokens,
+        ["encoder.onnx: inputs and outputs", "[N, 18, 9] of"],
+    );
     check(&told("neg_mean", ",", ";"), decoder, tokens, ["encoder.onnx: metadata: expected neg_mean: 560 numbers", ""]);
-    check(&told("vocab_size", "84", "99"), decoder, tokens, ["encoder.onnx: metadata: expected vocab_size: at most 84, as tokens.txt has", "found 99"]);
+    check(
+        &told("vocab_size", "84", "99"),
+        decoder,
+        tokens,
+        ["encoder.onnx: metadata: expected vocab_size: at most 84, as tokens.txt has", "found 99"],
+    );
     check(&told("vocab_size", "84", "83"), decoder, tokens, ["decoder.onnx: inputs and outputs", "[N, tokens, 83]"]);
     check(encoder, JOINER, tokens, ["decoder.onnx: inputs and outputs: expected", "found encoder_out ["]);
     check(encoder, encoder, tokens, ["decoder.onnx: inputs and outputs", "found speech ["]);
@@ -325,7 +357,8 @@ fn load(
     search: Search,
 ) -> Result<StreamingModel, nlu::ModelError> {
     let file = |name, bytes| ModelFile { name, bytes };
-    let others: Vec<ModelFile<'_>> = ["decoder.onnx", "joiner.onnx"].iter().zip(others).map(|(name, bytes)| file(name, bytes)).collect();
+    let others: Vec<ModelFile<'_>> =
+        ["decoder.onnx", "joiner.onnx"].iter().zip(others).map(|(name, bytes)| file(name, bytes)).collect();
     let files = StreamingFiles {
         encoder: file(if encoder == CTC { "model.onnx" } else { "encoder.onnx" }, encoder),
         others: &others,
@@ -345,11 +378,10 @@ fn check_golden(what: &str, golden: &str, make: impl Fn(&Runtime) -> StreamingMo
     // Of a Paraformer's tokens sherpa-onnx tells no frames.
     let has_frames = golden.values().flatten().any(|said| said["frames"].as_array().is_some_and(|all| !all.is_empty()));
     for (file, expected) in golden {
-        let path = format!("{}/../fixtures/audio/{file}", env!("CARGO_MANIFEST_DIR"));
-        let samples = hound::WavReader::open(path).expect("a fixture").into_samples::<i16>();
-        let samples: Vec<f32> = samples.map(|sample| f32::from(sample.expect("a sample")) / 32_768.0).collect();
+        // Several recordings in one have a pause between them that ends an utterance.
+        let parts: Vec<Vec<f32>> = file.trim_end_matches(".wav").split('+').map(recording).collect();
         let mut stream = model.stream(0);
-        stream.push_wide(&samples);
+        stream.push_wide(&parts.join(&[0.0; PAUSE][..]));
         stream.push_wide(&[0.0; AFTER]);
         stream.finish();
         let mut found = Vec::new();
@@ -374,6 +406,13 @@ fn check_golden(what: &str, golden: &str, make: impl Fn(&Runtime) -> StreamingMo
         assert_eq!(found, expected, "{file}");
     }
     assert!(tokens > 100, "only {tokens} tokens");
+}
+
+/// The samples of a fixture.
+fn recording(name: &str) -> Vec<f32> {
+    let path = format!("{}/../fixtures/audio/{name}.wav", env!("CARGO_MANIFEST_DIR"));
+    let samples = hound::WavReader::open(path).expect("a fixture").into_samples::<i16>();
+    samples.map(|sample| f32::from(sample.expect("a sample")) / 32_768.0).collect()
 }
 
 /// What is told of each call: its audio, the round it begins in, and samples of each of its pieces.

@@ -123,7 +123,8 @@ fn read_dictation(section: &mut Section<'_>) -> Dictation {
     let threads = section.read("threads", "a number of 1-16", |value| {
         usize::try_from(value.as_integer()?).ok().filter(|threads| (1..=16).contains(threads))
     });
-    let device = section.read("device", "\"cpu\", or \"cuda:0\" to \"cuda:63\" for a GPU", |value| Device::of_name(value.as_str()?));
+    let device = section
+        .read("device", "\"cpu\", or \"cuda:0\" to \"cuda:63\" for a GPU", |value| Device::of_name(value.as_str()?));
     let batch = section.read("batch", "a number of 1-1024", |value| {
         usize::try_from(value.as_integer()?).ok().filter(|batch| (1..=BATCH_MAX).contains(batch))
     });

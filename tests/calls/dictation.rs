@@ -74,10 +74,12 @@ fn a_folder_that_is_no_model_is_not_added() {
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
     let told = refused(&["encoder"]);
-    let expected = "expected encoder*.onnx, decoder*.onnx and joiner*.onnx, of which a Paraformer has no joiner, or ctc*.onnx";
+    let expected =
+        "expected encoder*.onnx, decoder*.onnx and joiner*.onnx, of which a Paraformer has no joiner, or ctc*.onnx";
     assert!(told.contains(expected), "{told}");
     let told = refused(&["encoder", "decoder"]);
-    let expected = "encoder.onnx: metadata: expected model_type: paraformer, as there is a decoder without a joiner, found";
+    let expected =
+        "encoder.onnx: metadata: expected model_type: paraformer, as there is a decoder without a joiner, found";
     assert!(told.contains(expected), "{told}");
     let from = published(&scene, &["encoder", "decoder", "joiner"]);
     let graph = from.join("decoder-epoch-99-avg-1.onnx");

@@ -10,7 +10,7 @@ mod frames;
 mod greedy;
 mod hotwords;
 mod layout;
-mod lower;
+mod low_rate;
 mod model;
 mod paraformer;
 mod path;

@@ -110,11 +110,7 @@ impl StreamingModel {
     ///
     /// # Errors
     /// A file that is truncated, garbage, of another kind or of another model, by its name; a device that is not there.
-    pub fn new(
-        runtime: &Runtime,
-        files: &StreamingFiles<'_>,
-        options: &StreamingOptions,
-    ) -> Result<Self, ModelError> {
+    pub fn new(runtime: &Runtime, files: &StreamingFiles<'_>, options: &StreamingOptions) -> Result<Self, ModelError> {
         let mut tokens = Tokens::read(files.tokens.name, files.tokens.bytes)?;
         let pieces = files.pieces.map(|file| Pieces::read(file.name, file.bytes)).transpose()?;
         let load = |file: &ModelFile<'_>| open_on(runtime, file.name, file.bytes, options.device);
@@ -132,9 +128,7 @@ impl StreamingModel {
             others => {
                 let layout = Layout::of(file, &told)?;
                 let transducer = match others {
-                    [predictor, joiner] => {
-                        Some([(predictor.name, load(predictor)?), (joiner.name, load(joiner)?)])
-                    }
+                    [predictor, joiner] => Some([(predictor.name, load(predictor)?), (joiner.name, load(joiner)?)]),
                     _ => None,
                 };
                 let tokens = (files.tokens.name, &tokens);

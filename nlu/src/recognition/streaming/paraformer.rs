@@ -12,7 +12,7 @@ use ort::value::{DynValue, Outlet, Tensor, TensorElementType, TensorRef};
 
 use super::cif::{Fired, Integrator};
 use super::layout::{BANDS, Fields, Layout, StateShape, outlet};
-use super::lower::{LowRate, SHIFT, SIZE, WIDTH};
+use super::low_rate::{LowRate, SHIFT, SIZE, WIDTH};
 use super::model::Stream;
 use super::states::{Row, Stack, gathered};
 use super::tokens::Tokens;
@@ -240,7 +240,8 @@ impl Paraformer {
             _ => (BLANK as usize, 0.0),
         };
         let tokens: Vec<(usize, f32)> = chosen.iter().zip(logits.chunks_exact(self.vocabulary)).map(sure).collect();
-        let written = |(row, tokens): (usize, &[(usize, f32)])| Written { tokens: tokens.to_vec(), state: next.row(row) };
+        let written =
+            |(row, tokens): (usize, &[(usize, f32)])| Written { tokens: tokens.to_vec(), state: next.row(row) };
         Ok(tokens.chunks_exact(count).enumerate().map(written).collect())
     }
 }
@@ -342,8 +343,7 @@ fn fits(outlet: &Outlet, element: TensorElementType, sizes: &[usize]) -> bool {
     let is_known = !shape.is_empty();
     let is_fit = |(&found, &size): (&i64, &usize)| found < 0 || size == 0 || found == size as i64;
     outlet.dtype().tensor_type() == Some(element)
-        && (!is_known
-            || (shape.len() == 1 + sizes.len() && shape[0] < 0 && shape[1..].iter().zip(sizes).all(is_fit)))
+        && (!is_known || (shape.len() == 1 + sizes.len() && shape[0] < 0 && shape[1..].iter().zip(sizes).all(is_fit)))
 }
 
 fn named(outlets: &[Outlet]) -> String {
