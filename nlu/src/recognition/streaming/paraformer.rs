@@ -22,7 +22,8 @@ use crate::model::{ModelError, expect};
 /// Frames of one window, and by how many of them it goes on: ten steps.
 const WINDOW: usize = 61;
 const STEPS: usize = (WINDOW - SIZE) / SHIFT + 1;
-/// Steps before those of a window that are heard again, and those of them that counted already.
+/// Steps before those of a window that are heard again: some that counted already, and behind them some that did not, as what
+/// came next was not known.
 const LEFT: usize = 5;
 const RIGHT: usize = 3;
 const BEFORE: usize = LEFT + RIGHT;
