@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use nlu::Runtime;
 use nlu::recognition::streaming::{
-    EndpointRules, ModelFile, Search, StreamingFiles, StreamingModel, StreamingRecognizer,
+    EndpointRules, ModelFile, Search, StreamingFiles, StreamingModel, StreamingOptions, StreamingRecognizer,
 };
 use nlu::recognition::{Language, Listed, ModelFolder, PhraseList, PhraseSpotter, Recognizer};
 use rustls::ClientConfig;
@@ -59,8 +59,8 @@ impl Engine {
 pub struct Dictation {
     /// The ONNX Runtime library; searched for when not given.
     pub runtime: Option<PathBuf>,
-    /// How the likeliest words are searched for.
-    pub search: Search,
+    /// How the likeliest words are searched for, what computes, and how many calls at a time.
+    pub options: StreamingOptions,
     /// What each token of a listed phrase is preferred by in a beam search, as a logarithm.
     pub boost: f32,
     /// Models of each language that compute at the same time, 1 at least.
@@ -178,7 +178,7 @@ impl RecognizerFiles {
         let phrases = self.phrases(folder.language);
         let boosted: Vec<(&str, f32)> = phrases.iter().map(|phrase| (phrase.as_str(), dictation.boost)).collect();
         let unwritten = model.prefer(&boosted);
-        if !unwritten.is_empty() && dictation.search != Search::Greedy {
+        if !unwritten.is_empty() && dictation.options.search != Search::Greedy {
             tracing::warn!(
                 phrases = unwritten.len(),
                 "the model's tokens cannot write some phrases: they get no boost"
@@ -226,12 +226,14 @@ pub fn load_streaming(folder: &StreamingFolder, dictation: &Dictation) -> Result
     });
     let contents: BTreeMap<&Path, Vec<u8>> = contents.collect::<Result<_, String>>()?;
     let file = |path: &PathBuf| ModelFile { name: &paths[path.as_path()], bytes: &contents[path.as_path()] };
+    let others: Vec<ModelFile<'_>> = folder.others.iter().map(file).collect();
     let files = StreamingFiles {
         encoder: file(&folder.encoder),
-        transducer: folder.transducer.as_ref().map(|[decoder, joiner]| [file(decoder), file(joiner)]),
+        others: &others,
         tokens: file(&folder.tokens),
+        pieces: folder.pieces.as_ref().map(file),
     };
-    StreamingModel::new(&runtime, &files, dictation.search).map_err(|error| error.to_string())
+    StreamingModel::new(&runtime, &files, &dictation.options).map_err(|error| error.to_string())
 }
 
 /// Reads one phrase list.

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use nlu::Runtime;
-use nlu::recognition::streaming::{EndpointRules, ModelFile, Search, Stream, StreamingFiles, StreamingModel};
+use nlu::recognition::streaming::{
+    EndpointRules, ModelFile, Search, Stream, StreamingFiles, StreamingModel, StreamingOptions,
+};
 
 /// Silence after a recording, samples at 16 kHz.
 const AFTER: usize = 10_560;
@@ -122,16 +124,19 @@ fn load(runtime: &Runtime, folder: &str, search: Search) -> Result<StreamingMode
     let is_ctc = Path::new(folder).join("model.onnx").is_file();
     let encoder = read(if is_ctc { "model.onnx" } else { "encoder.onnx" })?;
     let tokens = read("tokens.txt")?;
-    let rest = if is_ctc { None } else { Some([read("decoder.onnx")?, read("joiner.onnx")?]) };
-    let transducer = rest.as_ref().map(|[decoder, joiner]| {
-        [ModelFile { name: "decoder.onnx", bytes: decoder }, ModelFile { name: "joiner.onnx", bytes: joiner }]
-    });
+    // Those of a transducer, or the one of a Paraformer.
+    let names: Vec<&str> =
+        ["decoder.onnx", "joiner.onnx"].into_iter().filter(|name| Path::new(folder).join(name).is_file()).collect();
+    let contents: Vec<Vec<u8>> = names.iter().map(|name| read(name)).collect::<Result<_, _>>()?;
+    let others: Vec<ModelFile<'_>> =
+        names.iter().zip(&contents).map(|(name, bytes)| ModelFile { name, bytes }).collect();
     let files = StreamingFiles {
         encoder: ModelFile { name: "encoder", bytes: &encoder },
-        transducer,
+        others: &others,
         tokens: ModelFile { name: "tokens.txt", bytes: &tokens },
+        pieces: None,
     };
-    Ok(StreamingModel::new(runtime, &files, search)?)
+    Ok(StreamingModel::new(runtime, &files, &StreamingOptions { search, ..StreamingOptions::default() })?)
 }
 
 fn scaled(sample: Result<i16, hound::Error>) -> Result<f32, hound::Error> {

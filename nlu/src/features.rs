@@ -270,6 +270,7 @@ fn hertz(semitones: f32) -> f32 {
 
 /// 40 energies over what a telephone line lets through.
 fn log_mel() -> LogMel {
-    let settings = LogMelSettings { rate: SampleRate::Hz8000, bins: BINS, low_hz: 200.0, high_hz: 3_600.0 };
+    let settings =
+        LogMelSettings { bins: BINS, low_hz: 200.0, high_hz: 3_600.0, ..LogMelSettings::new(SampleRate::Hz8000) };
     LogMel::new(settings).expect("the settings are within their ranges")
 }

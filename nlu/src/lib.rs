@@ -5,6 +5,7 @@
 
 mod activity;
 mod delivery;
+mod device;
 pub mod evaluation;
 mod expression;
 mod features;
@@ -28,6 +29,7 @@ mod window;
 
 pub use activity::{ACTIVITY_LAG, ACTIVITY_STEP, Activity};
 pub use delivery::Delivery;
+pub use device::{Device, DeviceError};
 pub use expression::{Expression, SeenIn, Shown};
 pub use features::{Extractor, FEATURES, HOP, HopSink, Row, SAMPLE_RATE_HZ};
 pub use fusion::Utterance;

@@ -7,6 +7,7 @@ use ort::session::Session;
 use ort::value::TensorRef;
 use serde::Deserialize;
 
+use crate::device::{Device, DeviceError};
 use crate::features::{Extractor, FEATURES};
 use crate::runtime::Runtime;
 
@@ -54,6 +55,9 @@ pub enum ModelError {
         /// What is there.
         found: String,
     },
+    /// The device is not there, or ONNX Runtime cannot use it.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// A run failed.
     #[error("the {model} model failed on {rows} rows: {found}")]
     Run {
@@ -152,6 +156,11 @@ fn read_card(file: &str, card: &[u8]) -> Result<ModelCard, ModelError> {
 
 /// A session for `graph`, which is named `file`.
 pub(crate) fn open(runtime: &Runtime, file: &str, graph: &[u8]) -> Result<Session, ModelError> {
+    open_on(runtime, file, graph, Device::Cpu)
+}
+
+/// A session for `graph`, which is named `file`, on a device.
+pub(crate) fn open_on(runtime: &Runtime, file: &str, graph: &[u8], device: Device) -> Result<Session, ModelError> {
     let refused = |found: String| ModelError::Mismatch {
         file: file.to_owned(),
         what: "graph",
@@ -160,7 +169,8 @@ pub(crate) fn open(runtime: &Runtime, file: &str, graph: &[u8]) -> Result<Sessio
     };
     let builder = Session::builder(&runtime.environment).map_err(|error| refused(error.to_string()))?;
     let builder = builder.with_intra_threads(INTRA_THREADS);
-    let mut builder = builder.map_err(|error| refused(error.to_string()))?;
+    let builder = builder.map_err(|error| refused(error.to_string()))?;
+    let mut builder = device.put(runtime, builder)?;
     builder.commit_from_memory(graph).map_err(|error| refused(error.to_string()))
 }
 

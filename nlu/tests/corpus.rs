@@ -12,6 +12,8 @@ mod reading;
 mod remote_answers;
 #[path = "../fuzz/checks/streaming_graph.rs"]
 mod streaming_graph;
+#[path = "../fuzz/checks/streaming_pieces.rs"]
+mod streaming_pieces;
 #[path = "../fuzz/checks/streaming_tokens.rs"]
 mod streaming_tokens;
 #[path = "../fuzz/checks/text_card.rs"]
@@ -55,6 +57,11 @@ fn every_graph_is_loaded_or_refused() {
 }
 
 #[test]
+fn every_model_of_pieces_is_read_or_refused() {
+    replay("streaming_pieces", streaming_pieces::check);
+}
+
+#[test]
 fn every_answer_of_a_recogniser_elsewhere_is_taken_or_refused() {
     replay("remote_answers", remote_answers::check);
 }
@@ -77,11 +84,22 @@ proptest! {
     }
 
     #[test]
-    fn a_graph_with_other_bytes_is_refused_or_loaded(at in 0_usize..40_000, byte: u8) {
-        let mut graph = include_bytes!("streaming/ctc/model.onnx").to_vec();
+    fn a_graph_with_other_bytes_is_refused_or_loaded(at in 0_usize..80_000, byte: u8, paraformer: bool) {
+        let mut graph = match paraformer {
+            true => include_bytes!("streaming/paraformer/encoder.onnx").to_vec(),
+            false => include_bytes!("streaming/ctc/model.onnx").to_vec(),
+        };
         let length = graph.len();
         graph[at % length] = byte;
         streaming_graph::check(&graph);
+    }
+
+    #[test]
+    fn pieces_with_other_bytes_are_refused_or_cut(at: prop::sample::Index, byte: u8) {
+        let mut pieces = include_bytes!("streaming/pieces/bpe.model").to_vec();
+        let at = at.index(pieces.len());
+        pieces[at] = byte;
+        streaming_pieces::check(&pieces);
     }
 
     #[test]

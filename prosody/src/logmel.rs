@@ -1,8 +1,8 @@
 //! Log-mel energies as Kaldi makes them: what speech recognisers are fed with.
 //!
-//! Windows of 25 ms every 10 ms, `snip_edges = false`, no dither, mean removed, pre-emphasis 0.97, "povey" window, power,
-//! logarithm of triangles in mel (Kaldi's `feat/feature-fbank.cc`). Shares no transform with the descriptors: their
-//! windows are 20 ms, Hamming, without pre-emphasis, so no spectrum is common to both.
+//! Windows of 25 ms every 10 ms, no dither, mean removed, pre-emphasis 0.97, power, logarithm of triangles in mel (Kaldi's
+//! `feat/feature-fbank.cc`). Shares no transform with the descriptors: their windows are 20 ms, without pre-emphasis, so no
+//! spectrum is common to both.
 
 mod bands;
 
@@ -21,7 +21,7 @@ pub const LOG_MEL_BINS_MAX: usize = 256;
 /// Share of the sample before that is taken off each sample.
 const PRE_EMPHASIS: f32 = 0.97;
 /// The "povey" window is a Hann window to this power.
-const WINDOW_POWER: f64 = 0.85;
+const POVEY_POWER: f64 = 0.85;
 
 /// Which energies a recogniser was trained on.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,12 +34,38 @@ pub struct LogMelSettings {
     pub low_hz: f32,
     /// Upper edge of the highest triangle, Hz, up to half the rate. Kaldi's `high_freq` of 0 or less counts from there.
     pub high_hz: f32,
+    /// What each window is multiplied by.
+    pub taper: Taper,
+    /// Only windows that lie within the stream (Kaldi's `snip_edges`); otherwise the stream is mirrored at its ends.
+    pub snip_edges: bool,
+}
+
+/// What a window of samples is multiplied by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taper {
+    /// Kaldi's own: a Hann window to the power of 0.85.
+    Povey,
+    /// A Hamming window.
+    Hamming,
+}
+
+impl Taper {
+    /// The weight of sample `at` of `length`.
+    fn weight(self, at: usize, length: usize) -> f32 {
+        let cosine = (TAU * at as f64 / (length - 1) as f64).cos();
+        let weight = match self {
+            Taper::Povey => (0.5 - 0.5 * cosine).powf(POVEY_POWER),
+            Taper::Hamming => 0.54 - 0.46 * cosine,
+        };
+        weight as f32
+    }
 }
 
 impl LogMelSettings {
-    /// Kaldi's defaults with 80 energies: 20 Hz up to half the rate.
+    /// 80 energies from 20 Hz up to half the rate, as many frames as fit the length of the stream; otherwise Kaldi's defaults.
     pub fn new(rate: SampleRate) -> Self {
-        Self { rate, bins: 80, low_hz: 20.0, high_hz: rate.hz() as f32 / 2.0 }
+        let high_hz = rate.hz() as f32 / 2.0;
+        Self { rate, bins: 80, low_hz: 20.0, high_hz, taper: Taper::Povey, snip_edges: false }
     }
 
     fn check(&self) -> Result<(), LogMelFault> {
@@ -118,13 +144,12 @@ impl LogMel {
         settings.check()?;
         let length = settings.rate.hop() * 5 / 2;
         let fft = RealFftPlanner::<f32>::new().plan_fft_forward(length.next_power_of_two());
-        let hann = |i: usize| 0.5 - 0.5 * (TAU * i as f64 / (length - 1) as f64).cos();
         Ok(Self {
             settings,
             // At the end of a stream there are at most two frames more.
             held: Vec::with_capacity(length + settings.rate.hop()),
             begun: false,
-            window: (0..length).map(|i| hann(i).powf(WINDOW_POWER) as f32).collect(),
+            window: (0..length).map(|at| settings.taper.weight(at, length)).collect(),
             bands: Bands::new(&settings, fft.len()),
             input: fft.make_input_vec(),
             output: fft.make_output_vec(),
@@ -141,7 +166,8 @@ impl LogMel {
     /// Takes samples and appends the frames that became complete, `bins` values each: natural logarithms of power, −15.94
     /// (ln 2⁻²³) and up.
     ///
-    /// Frame `i` is centred on `(i + 0.5) · 10 ms` and complete 12.5 ms later. The scale is the recogniser's: `[-1, 1]`
+    /// Frame `i` is centred on `(i + 0.5) · 10 ms` and complete 12.5 ms later; where edges are snipped it begins at
+    /// `i · 10 ms` and is complete 25 ms later. The scale is the recogniser's: `[-1, 1]`
     /// or 16-bit values, which differ by 2 ln 32768 above the floor ln 2⁻²³. A NaN counts as 0.
     pub fn push(&mut self, samples: &[f32], out: &mut Vec<f32>) {
         let mut rest = samples;
@@ -159,8 +185,12 @@ impl LogMel {
 
     /// Appends the frames whose windows reach beyond the end, with the end mirrored there, and begins a new stream.
     ///
-    /// With them a stream of `n` samples has `n / hop` frames, rounded to the nearest.
+    /// With them a stream of `n` samples has `n / hop` frames, rounded to the nearest. Where edges are snipped there are none.
     pub fn finish(&mut self, out: &mut Vec<f32>) {
+        if self.settings.snip_edges {
+            self.held.clear();
+            return;
+        }
         let (hop, length) = (self.settings.rate.hop(), self.window.len());
         // A frame is there while its middle is at most half a hop behind the end.
         let frames = (self.mirrored() + self.held.len() + hop).saturating_sub(length / 2) / hop;
@@ -174,7 +204,8 @@ impl LogMel {
 
     /// Samples at the start of the next window that lie before the stream and are not held.
     fn mirrored(&self) -> usize {
-        if self.begun { 0 } else { (self.window.len() - self.settings.rate.hop()) / 2 }
+        let is_whole = self.begun || self.settings.snip_edges;
+        if is_whole { 0 } else { (self.window.len() - self.settings.rate.hop()) / 2 }
     }
 
     /// Continues what is held with its mirror image on both sides: before the stream, and behind it up to `total`.

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::package::{CTC, EngineName, FILES_MAX, MANIFEST, Manifest, ManifestFile, Package, PackageError, TRANSDUCER};
+use super::package::{
+    CTC, EngineName, FILES_MAX, MANIFEST, Manifest, ManifestFile, PIECES, Package, PackageError, TRANSDUCER,
+};
 use crate::cli::{Failure, ModelsAddArgs};
 use crate::recognizer::{Dictation, load_streaming};
 use crate::signed;
@@ -90,12 +92,13 @@ fn add_streaming(args: &ModelsAddArgs) -> Result<Package, PackageError> {
     };
     let transducer = ["encoder", "decoder", "joiner"].map(graph);
     let graphs: Vec<(PathBuf, &str)> = match (transducer, graph("ctc").or_else(|| graph("model"))) {
-        ([Some(encoder), Some(decoder), Some(joiner)], _) => {
-            [encoder, decoder, joiner].into_iter().zip(TRANSDUCER).collect()
+        ([Some(encoder), Some(decoder), joiner], _) => {
+            [encoder, decoder].into_iter().chain(joiner).zip(TRANSDUCER).collect()
         }
         ([None, None, None], Some(model)) => vec![(model, CTC)],
         _ => {
-            let expected = "encoder*.onnx, decoder*.onnx and joiner*.onnx, or ctc*.onnx or model*.onnx";
+            let expected = "encoder*.onnx, decoder*.onnx and joiner*.onnx, of which a Paraformer has no joiner, or \
+                            ctc*.onnx or model*.onnx";
             return Err(PackageError::wrong(&args.path, expected, names.join(", ")));
         }
     };
@@ -113,7 +116,8 @@ fn add_streaming(args: &ModelsAddArgs) -> Result<Package, PackageError> {
     };
     let tokens = (args.path.join(TOKENS), TOKENS.to_owned());
     let graphs = graphs.into_iter().map(|(from, name)| (from, format!("graphs/{name}")));
-    let files: Vec<(PathBuf, String)> = graphs.chain([tokens]).collect();
+    let pieces = Some((args.path.join(PIECES), PIECES.to_owned())).filter(|(from, _)| from.is_file());
+    let files: Vec<(PathBuf, String)> = graphs.chain([tokens]).chain(pieces).collect();
     for (from, to) in &files {
         manifest.files.push(ManifestFile::of(from, to.clone())?);
     }

@@ -13,9 +13,12 @@ use crate::signed::Trust;
 
 /// The manifest's name in a package's folder.
 pub(super) const MANIFEST: &str = "manifest.toml";
-/// What the graphs of a streaming model are called in a package: those of a transducer, that of a CTC model.
+/// What the graphs of a streaming model are called in a package: those of a transducer, of which a Paraformer has no joiner,
+/// and that of a CTC model.
 pub(super) const TRANSDUCER: [&str; 3] = ["encoder.onnx", "decoder.onnx", "joiner.onnx"];
 pub(super) const CTC: &str = "model.onnx";
+/// What cuts words into a streaming model's tokens, where it is published with it.
+pub(super) const PIECES: &str = "bpe.model";
 /// Packages of one folder.
 const PACKAGES_MAX: usize = 100;
 /// Files of one package, and their size.
@@ -52,16 +55,18 @@ pub struct StreamingFolder {
     pub language: Language,
     /// The encoder, or all of a CTC model.
     pub encoder: PathBuf,
-    /// Decoder and joiner of a transducer.
-    pub transducer: Option<[PathBuf; 2]>,
+    /// Decoder and joiner of a transducer, the decoder of a Paraformer.
+    pub others: Vec<PathBuf>,
     /// What the model's numbers mean.
     pub tokens: PathBuf,
+    /// What cuts words into them, where the package has it.
+    pub pieces: Option<PathBuf>,
 }
 
 impl StreamingFolder {
     /// All of them.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        [&self.encoder, &self.tokens].into_iter().chain(self.transducer.iter().flatten()).map(PathBuf::as_path)
+        [&self.encoder, &self.tokens].into_iter().chain(&self.others).chain(&self.pieces).map(PathBuf::as_path)
     }
 }
 
@@ -231,17 +236,20 @@ impl Package {
     pub fn streaming(&self) -> Result<StreamingFolder, PackageError> {
         let graphs = self.folder.join(&self.manifest.acoustic);
         let [encoder, decoder, joiner] = TRANSDUCER.map(|name| graphs.join(name));
-        let is_transducer = encoder.is_file();
-        let (encoder, transducer) =
-            if is_transducer { (encoder, Some([decoder, joiner])) } else { (graphs.join(CTC), None) };
+        let (encoder, others) = match (encoder.is_file(), joiner.is_file()) {
+            (true, true) => (encoder, vec![decoder, joiner]),
+            (true, false) => (encoder, vec![decoder]),
+            (false, _) => (graphs.join(CTC), Vec::new()),
+        };
         let folder = StreamingFolder {
             language: self.manifest.language(&self.folder)?,
             encoder,
-            transducer,
+            others,
             tokens: self.folder.join(&self.manifest.dictionary),
+            pieces: self.manifest.files.iter().find(|file| file.path == PIECES).map(|_| self.folder.join(PIECES)),
         };
         if let Some(missing) = folder.paths().find(|path| !path.is_file()) {
-            let expected = format!("{}, or {CTC} alone", TRANSDUCER.join(", "));
+            let expected = format!("{}, of which a Paraformer has no joiner, or {CTC} alone", TRANSDUCER.join(", "));
             return Err(PackageError::wrong(&graphs, expected, format!("no {}", missing.display())));
         }
         Ok(folder)

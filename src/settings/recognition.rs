@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nlu::Device;
 use nlu::recognition::Language;
 use nlu::recognition::remote::Protocol;
-use nlu::recognition::streaming::{EndpointRules, Search};
+use nlu::recognition::streaming::{EndpointRules, Search, StreamingOptions};
 use routing::section::{Section, list, name, number, text};
 use toml::Value;
 
@@ -26,6 +27,8 @@ const SHIPPED: [&str; 2] = ["lexicons/phrases-zh.toml", "lexicons/phrases-en.tom
 const PATHS: usize = 4;
 /// What a token of a listed phrase is preferred by: sherpa-onnx's default.
 const BOOST: f32 = 1.5;
+/// The most calls of one run.
+const BATCH_MAX: usize = 1_024;
 /// Speech that may go unanswered until a recogniser elsewhere counts as away, seconds.
 const ANSWER_S: f64 = 10.0;
 /// What words count that such a recogniser tells without a confidence.
@@ -120,11 +123,22 @@ fn read_dictation(section: &mut Section<'_>) -> Dictation {
     let threads = section.read("threads", "a number of 1-16", |value| {
         usize::try_from(value.as_integer()?).ok().filter(|threads| (1..=16).contains(threads))
     });
+    let device = section
+        .read("device", "\"cpu\", or \"cuda:0\" to \"cuda:63\" for a GPU", |value| Device::of_name(value.as_str()?));
+    let batch = section.read("batch", "a number of 1-1024", |value| {
+        usize::try_from(value.as_integer()?).ok().filter(|batch| (1..=BATCH_MAX).contains(batch))
+    });
+    let options = StreamingOptions::default();
+    let options = StreamingOptions {
+        search: search.unwrap_or(options.search),
+        device: device.unwrap_or(options.device),
+        batch: batch.unwrap_or(options.batch),
+    };
     let usual = EndpointRules::default();
     let silence_after_words_s = pause_s.map_or(usual.silence_after_words_s, |pause_s| pause_s as f32);
     Dictation {
         runtime: None,
-        search: search.unwrap_or_default(),
+        options,
         boost: boost.map_or(BOOST, |boost| boost as f32),
         threads: threads.unwrap_or(1),
         rules: EndpointRules { silence_s: usual.silence_s.max(silence_after_words_s), silence_after_words_s, ..usual },
@@ -244,6 +258,18 @@ mod tests {
         assert_eq!(read, expected);
         let nobody = check("engine = \"funasr\"\nurl = \"127.0.0.1:1\"\nfallback = \"none\"").expect("good");
         assert!(nobody.local().is_none());
+    }
+
+    #[test]
+    fn dictation_is_computed_where_it_is_said() {
+        let options = |text: &str| match check(&format!("engine = \"sherpa-onnx\"\n{text}")).expect("good") {
+            Engine::Dictation(dictation) => (dictation.options.device.to_string(), dictation.options.batch),
+            other => panic!("another engine: {other:?}"),
+        };
+        assert_eq!(options(""), ("cpu".to_owned(), 64));
+        assert_eq!(options("device = \"cuda:1\"\nbatch = 256"), ("cuda:1".to_owned(), 256));
+        refuses("device = \"gpu\"", "recognition.device: found \"gpu\", expected \"cpu\", or \"cuda:0\" to");
+        refuses("batch = 0", "recognition.batch: found 0, expected a number of 1-1024");
     }
 
     #[test]

@@ -19,8 +19,8 @@ fn dictation_is_told_and_kept_and_what_is_secret_in_it_is_masked() {
     let Some(scene) = scene("dictation") else { return };
     let added = add(&scene, &published(&scene, &["encoder", "decoder", "joiner"]));
     let told = String::from_utf8_lossy(&added.stdout).into_owned();
-    assert!(told.starts_with("added zh-streaming (zh, sherpa-onnx, 4 files"), "{added:?}");
-    let stage = stage("dictation", &scene);
+    assert!(told.starts_with("added zh-streaming (zh, sherpa-onnx, 5 files"), "{added:?}");
+    let stage = stage("dictation", &scene, "");
     eventually("words are heard", || words_of(&stage) == "up");
     let caller = stage.call(angry());
     let is_said = |what: &What| matches!(what, What::Said { is_final: true, text: Some(_), .. });
@@ -51,7 +51,7 @@ fn a_model_that_is_cut_short_is_named_and_calls_go_on_without_words() {
     let graph = scene.join("models/zh-streaming/graphs/encoder.onnx");
     let whole = std::fs::read(&graph).expect("a graph");
     std::fs::write(&graph, &whole[..whole.len() / 2]).expect("disk space");
-    let stage = stage("dictation-cut", &scene);
+    let stage = stage("dictation-cut", &scene, "");
     eventually("words are told to be missing", || words_of(&stage) == "down");
     assert_eq!(stage.metric("calmline_recognition_up"), 0.0);
     let caller = stage.call(angry());
@@ -73,11 +73,14 @@ fn a_folder_that_is_no_model_is_not_added() {
         assert!(!scene.join("models/zh-streaming/manifest.toml").exists(), "{output:?}");
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
+    let told = refused(&["encoder"]);
+    let expected =
+        "expected encoder*.onnx, decoder*.onnx and joiner*.onnx, of which a Paraformer has no joiner, or ctc*.onnx";
+    assert!(told.contains(expected), "{told}");
     let told = refused(&["encoder", "decoder"]);
-    assert!(
-        told.contains("expected encoder*.onnx, decoder*.onnx and joiner*.onnx, or ctc*.onnx or model*.onnx"),
-        "{told}"
-    );
+    let expected =
+        "encoder.onnx: metadata: expected model_type: paraformer, as there is a decoder without a joiner, found";
+    assert!(told.contains(expected), "{told}");
     let from = published(&scene, &["encoder", "decoder", "joiner"]);
     let graph = from.join("decoder-epoch-99-avg-1.onnx");
     std::fs::copy(from.join("joiner-epoch-99-avg-1.onnx"), &graph).expect("disk space");
@@ -88,6 +91,27 @@ fn a_folder_that_is_no_model_is_not_added() {
         "{told}"
     );
     assert!(!scene.join("models/zh-streaming/manifest.toml").exists(), "{told}");
+}
+
+#[test]
+fn a_paraformer_is_added() {
+    let Some(scene) = scene("dictation-paraformer") else { return };
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("nlu/tests/streaming/paraformer");
+    let output = add(&scene, &from);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.starts_with("added zh-streaming (zh, sherpa-onnx, 3 files"), "{output:?}");
+}
+
+#[test]
+fn without_the_gpu_that_is_asked_for_calls_go_on_without_words() {
+    let Some(scene) = scene("dictation-gpu") else { return };
+    assert!(add(&scene, &published(&scene, &["encoder", "decoder", "joiner"])).status.success());
+    // One that no machine of tests has.
+    let stage = stage("dictation-gpu", &scene, "device = \"cuda:63\"\nbatch = 128\n");
+    eventually("words are told to be missing", || words_of(&stage) == "down");
+    let log = std::fs::read_to_string(scene.join("server.log")).expect("a log");
+    assert!(log.contains("cuda:63: expected "), "{log}");
+    stage.is_empty();
 }
 
 /// A folder of the test's own; `None`, said aloud, without ONNX Runtime.
@@ -119,6 +143,7 @@ pub fn published(scene: &Path, graphs: &[&str]) -> PathBuf {
     };
     let tokens: String = (0..count).map(|number| format!("{} {number}\n", token(number))).collect();
     std::fs::write(to.join("tokens.txt"), tokens).expect("disk space");
+    std::fs::copy(from.with_file_name("pieces").join("bpe.model"), to.join("bpe.model")).expect("disk space");
     to
 }
 
@@ -128,14 +153,15 @@ pub fn add(scene: &Path, from: &Path) -> Output {
     program.output().expect("the program runs")
 }
 
-fn stage(name: &str, scene: &Path) -> Stage {
+/// A server with the scene's models; `more` goes into its section of recognition.
+fn stage(name: &str, scene: &Path, more: &str) -> Stage {
     let list = scene.join("phrases.toml");
     std::fs::write(&list, "language = \"zh\"\n[[intent]]\nname = \"never\"\nphrases = [\"零零零零\"]\n")
         .expect("disk space");
     let models = scene.join("models");
     let recognition = format!(
         "{LISTENING}\ntext_model = false\n[recognition]\nengine = \"sherpa-onnx\"\nmodels = {models:?}\n\
-         phrases = [{list:?}]\n"
+         phrases = [{list:?}]\n{more}"
     );
     Stage::set(Setup { edits: &[(LISTENING, &recognition)], ..Setup::named(name) })
 }

@@ -4,19 +4,24 @@
 //! for others to be ready. Without a network, clock or file: the graphs come as bytes.
 
 mod beam;
+mod cif;
 mod endpoint;
 mod frames;
 mod greedy;
 mod hotwords;
 mod layout;
+mod low_rate;
 mod model;
+mod paraformer;
 mod path;
+mod pieces;
 mod recognizer;
 mod states;
+mod stepwise;
 mod tokens;
 mod transducer;
 
 pub use endpoint::EndpointRules;
-pub use model::{ModelFile, Search, Stream, StreamingFiles, StreamingModel};
+pub use model::{BATCH, ModelFile, Search, Stream, StreamingFiles, StreamingModel, StreamingOptions};
 pub use recognizer::StreamingRecognizer;
 pub use tokens::Tokens;

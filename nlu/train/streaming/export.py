@@ -1,6 +1,7 @@
 """Streaming models with random weights in the layout that sherpa-onnx publishes, for equality and speed.
 
     export.py FOLDER --kind transducer|ctc --size medium|small|tiny|tiny-lstm|... [--seed N] RECORDING...
+    export.py FOLDER --kind paraformer --size large|tiny [--seed N] RECORDING...
 
 The last layer is fitted to the recordings, so that greedy search says many different things: without that all frames
 would look alike, and two engines that say the same would prove nothing. Beside the graphs it writes `tokens.txt`.
@@ -17,6 +18,8 @@ import onnxruntime
 import soundfile
 from onnx import TensorProto
 
+import paraformer
+import paraformer_fit
 import tiny
 import zipformer2
 from graph import Graph
@@ -50,17 +53,22 @@ MODELS = {
     },
 }
 
+PARAFORMERS = {"large": paraformer.LARGE, "tiny": paraformer.TINY}
+
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("folder", type=pathlib.Path)
-    arguments.add_argument("--kind", choices=["transducer", "ctc"], default="transducer")
-    arguments.add_argument("--size", choices=list(MODELS), default="medium")
+    arguments.add_argument("--kind", choices=["transducer", "ctc", "paraformer"], default="transducer")
+    arguments.add_argument("--size", choices=[*MODELS, *PARAFORMERS], default="medium")
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("recordings", nargs="+", type=pathlib.Path)
     asked = arguments.parse_args()
-    model = MODELS[asked.size]
     asked.folder.mkdir(parents=True, exist_ok=True)
+    if asked.kind == "paraformer":
+        paraformer_fit.write(asked.folder, PARAFORMERS[asked.size], asked.seed, asked.recordings, fitted)
+        return
+    model = MODELS[asked.size]
     vocabulary = write_tokens(asked.folder / "tokens.txt", model, asked.seed)
     said = listen(model, asked.seed, asked.recordings, asked.folder)
     write = write_transducer if asked.kind == "transducer" else write_ctc

@@ -1,9 +1,7 @@
-//! One call's audio as a streaming graph takes it: log-mel energies at 16 kHz, in windows that overlap.
-//!
-//! The energies are those of sherpa-onnx's defaults: 80 from 20 to 7,600 Hz, of samples within [-1, 1].
+//! One call's audio as a streaming graph takes it: 80 log-mel energies at 16 kHz, in windows that overlap.
 
 use prosody::SampleRate;
-use prosody::logmel::{LogMel, LogMelSettings};
+use prosody::logmel::{LogMel, LogMelSettings, Taper};
 
 use super::layout::{BANDS, Layout};
 use crate::activity::Doubler;
@@ -12,14 +10,28 @@ use crate::activity::Doubler;
 const HIGH_HZ: f32 = 7_600.0;
 /// Audio that may wait for a run, frames (10 min, as much as waits for the recogniser itself); beyond it the oldest are lost.
 const WAITING_MAX: usize = 60_000;
+/// From [-1, 1] to 16 bits.
+const SCALE_16_BIT: f32 = 32_768.0;
 /// Samples at 8 kHz per frame.
 pub(super) const SAMPLES_PER_FRAME: u64 = 80;
+
+/// Whose energies they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Front {
+    /// Of sherpa-onnx's defaults, as k2's models are trained: up to 7,600 Hz, of samples within [-1, 1].
+    Usual,
+    /// As FunASR's models are trained: up to 8,000 Hz by Hamming windows within the audio, of samples of 16 bits.
+    FunAsr,
+}
 
 /// The frames that wait, and what makes them.
 #[derive(Debug)]
 pub(super) struct Frames {
     doubler: Doubler,
     log_mel: LogMel,
+    /// What samples are multiplied by.
+    scale: f32,
+    is_finished: bool,
     wide: Vec<f32>,
     /// Energies of frames, [`BANDS`] each; the first `gone` numbers are done with.
     frames: Vec<f32>,
@@ -28,11 +40,17 @@ pub(super) struct Frames {
 
 impl Frames {
     /// The beginning of a stream.
-    pub(super) fn new() -> Self {
-        let settings = LogMelSettings { high_hz: HIGH_HZ, ..LogMelSettings::new(SampleRate::Hz16000) };
+    pub(super) fn new(front: Front) -> Self {
+        let usual = LogMelSettings::new(SampleRate::Hz16000);
+        let (settings, scale) = match front {
+            Front::Usual => (LogMelSettings { high_hz: HIGH_HZ, ..usual }, 1.0),
+            Front::FunAsr => (LogMelSettings { taper: Taper::Hamming, snip_edges: true, ..usual }, SCALE_16_BIT),
+        };
         Self {
             doubler: Doubler::default(),
             log_mel: LogMel::new(settings).expect("within the ranges"),
+            scale,
+            is_finished: false,
             wide: Vec::new(),
             frames: Vec::new(),
             gone: 0,
@@ -43,14 +61,19 @@ impl Frames {
     pub(super) fn push(&mut self, samples: &[f32]) -> usize {
         let mut wide = std::mem::take(&mut self.wide);
         wide.clear();
-        wide.extend(samples.iter().flat_map(|&sample| self.doubler.push(sample)));
-        let lost = self.push_wide(&wide);
+        wide.extend(samples.iter().flat_map(|&sample| self.doubler.push(sample)).map(|sample| sample * self.scale));
+        let lost = self.take(&wide);
         self.wide = wide;
         lost
     }
 
     /// As `push`, for samples at 16 kHz.
     pub(super) fn push_wide(&mut self, samples: &[f32]) -> usize {
+        let scaled: Vec<f32> = samples.iter().map(|sample| sample * self.scale).collect();
+        self.take(&scaled)
+    }
+
+    fn take(&mut self, samples: &[f32]) -> usize {
         self.log_mel.push(samples, &mut self.frames);
         let lost = (self.waiting().len() / BANDS).saturating_sub(WAITING_MAX);
         self.go_on(lost);
@@ -60,16 +83,19 @@ impl Frames {
     /// Ends the stream: the frames whose windows reach beyond it come, too.
     pub(super) fn finish(&mut self) {
         self.log_mel.finish(&mut self.frames);
+        self.is_finished = true;
     }
 
-    /// Whether a window is there; as in sherpa-onnx, with one frame behind it.
+    /// Whether a window is there; as in sherpa-onnx, with one frame behind it. At the end what is left may be enough.
     pub(super) fn is_ready(&self, layout: &Layout) -> bool {
-        self.waiting().len() > layout.window * BANDS
+        let waiting = self.waiting().len();
+        waiting > layout.window * BANDS || (waiting > 0 && self.is_finished && layout.takes_rest)
     }
 
-    /// The energies of the next window.
+    /// The energies of the next window, or what is left.
     pub(super) fn window(&self, layout: &Layout) -> &[f32] {
-        &self.waiting()[..layout.window * BANDS]
+        let waiting = self.waiting();
+        &waiting[..waiting.len().min(layout.window * BANDS)]
     }
 
     /// Goes on by so many frames.
@@ -92,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_bounded_and_the_oldest_is_lost() {
-        let mut frames = Frames::new();
+        let mut frames = Frames::new(Front::Usual);
         let second = vec![0.1; 8_000];
         let lost: usize = (0..610).map(|_| frames.push(&second)).sum();
         assert!((990..=1_000).contains(&lost), "{lost} frames");

@@ -11,8 +11,8 @@ use crate::model::ModelError;
 
 /// Log-mel energies per frame.
 pub(super) const BANDS: usize = 80;
-/// Frames of one output: what follows from every published front, 40 ms.
-pub(super) const FRAMES_PER_STEP: u64 = 4;
+/// Frames of one output of a transducer or CTC model: what follows from every published front, 40 ms.
+const FRAMES_PER_STEP: usize = 4;
 /// The longest window of a graph, frames (10 s).
 const WINDOW_MAX: usize = 1_000;
 /// Numbers in one value of the metadata, and the largest of them.
@@ -48,10 +48,14 @@ pub(super) struct Layout {
     pub(super) window: usize,
     /// Frames that it goes on by.
     pub(super) shift: usize,
+    /// Frames of one output.
+    pub(super) step: usize,
     /// In the order of the graph's inputs, behind the frames.
     pub(super) states: Vec<StateShape>,
     /// The last input is how many frames the call has behind it.
     pub(super) takes_position: bool,
+    /// What is left at the end of the audio is decoded, too, though it fills no window.
+    pub(super) takes_rest: bool,
 }
 
 impl Layout {
@@ -72,7 +76,7 @@ impl Layout {
             return Err(fields.wrong("feature: log-mel energies (none told)", feature));
         }
         let (window, shift) = (fields.number("T")?, fields.number("decode_chunk_len")?);
-        if window > WINDOW_MAX || shift > window || !shift.is_multiple_of(FRAMES_PER_STEP as usize) {
+        if window > WINDOW_MAX || shift > window || !shift.is_multiple_of(FRAMES_PER_STEP) {
             let found = format!("T {window}, decode_chunk_len {shift}");
             let expected = format!("decode_chunk_len up to T, a multiple of {FRAMES_PER_STEP}, T up to {WINDOW_MAX}");
             return Err(fields.wrong(&expected, &found));
@@ -83,11 +87,9 @@ impl Layout {
             Architecture::Conformer => conformer(&fields)?,
             Architecture::Lstm => lstm(&fields)?,
         };
-        let numbers = states.iter().map(StateShape::numbers).fold(0, usize::saturating_add);
-        if numbers > STATE_MAX {
-            return Err(fields.wrong(&format!("states of at most {STATE_MAX} numbers"), &numbers.to_string()));
-        }
-        Ok(Self { window, shift, states, takes_position: architecture == Architecture::Conformer })
+        fields.check_size(&states)?;
+        let takes_position = architecture == Architecture::Conformer;
+        Ok(Self { window, shift, step: FRAMES_PER_STEP, states, takes_position, takes_rest: false })
     }
 
     /// Compares the inputs of the graph in `file` with this.
@@ -115,7 +117,7 @@ impl Layout {
 }
 
 impl StateShape {
-    fn new(dimensions: &[usize], axis: usize) -> Self {
+    pub(super) fn new(dimensions: &[usize], axis: usize) -> Self {
         Self { dimensions: dimensions.to_vec(), axis, counts: false }
     }
 
@@ -125,7 +127,7 @@ impl StateShape {
     }
 
     /// Whether a graph's outlet is of this shape, with a batch of any size.
-    fn fits(&self, outlet: &Outlet) -> bool {
+    pub(super) fn fits(&self, outlet: &Outlet) -> bool {
         let element = if self.counts { TensorElementType::Int64 } else { TensorElementType::Float32 };
         let Some(shape) = outlet.dtype().tensor_shape() else { return false };
         let is_fit = |(at, (&found, &size)): (usize, (&i64, &usize))| match at == self.axis {
@@ -214,19 +216,40 @@ fn lstm(fields: &Fields<'_>) -> Result<Vec<StateShape>, ModelError> {
 }
 
 /// The metadata of one file.
-struct Fields<'a> {
-    file: &'a str,
-    metadata: &'a BTreeMap<String, String>,
+pub(super) struct Fields<'a> {
+    pub(super) file: &'a str,
+    pub(super) metadata: &'a BTreeMap<String, String>,
 }
 
 impl Fields<'_> {
+    /// Refuses states that take too much memory.
+    pub(super) fn check_size(&self, states: &[StateShape]) -> Result<(), ModelError> {
+        let numbers = states.iter().map(StateShape::numbers).fold(0, usize::saturating_add);
+        if numbers > STATE_MAX {
+            return Err(self.wrong(&format!("states of at most {STATE_MAX} numbers"), &numbers.to_string()));
+        }
+        Ok(())
+    }
+
     fn text(&self, key: &str) -> Result<&str, ModelError> {
         self.metadata.get(key).map(String::as_str).ok_or_else(|| self.wrong(key, "no such key"))
     }
 
-    fn number(&self, key: &str) -> Result<usize, ModelError> {
+    pub(super) fn number(&self, key: &str) -> Result<usize, ModelError> {
         let text = self.text(key)?;
         number(text).ok_or_else(|| self.wrong(&format!("{key}: a number of 1-{NUMBER_MAX}"), text))
+    }
+
+    /// So many numbers between commas, whatever is written of them.
+    pub(super) fn reals(&self, key: &str, count: usize) -> Result<Vec<f32>, ModelError> {
+        let text = self.text(key)?;
+        let is_number = |number: &f32| number.is_finite();
+        let numbers: Option<Vec<f32>> =
+            text.split(',').take(count + 1).map(|number| number.trim().parse().ok().filter(is_number)).collect();
+        let found = || format!("{} of them: {text}", text.split(',').count());
+        numbers
+            .filter(|numbers| numbers.len() == count)
+            .ok_or_else(|| self.wrong(&format!("{key}: {count} numbers between commas"), &found()))
     }
 
     /// Numbers between commas, as many as there are stacks.
@@ -240,7 +263,7 @@ impl Fields<'_> {
         })
     }
 
-    fn wrong(&self, expected: &str, found: &str) -> ModelError {
+    pub(super) fn wrong(&self, expected: &str, found: &str) -> ModelError {
         let found = found.chars().take(FOUND_CHARACTERS_MAX).collect();
         ModelError::Mismatch { file: self.file.to_owned(), what: "metadata", expected: expected.to_owned(), found }
     }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::endpoint::EndpointRules;
 use super::frames::SAMPLES_PER_FRAME;
-use super::layout::FRAMES_PER_STEP;
 use super::model::{Stream, StreamingModel};
 use super::path::Emitted;
 use super::tokens::Spoken;
@@ -241,7 +240,7 @@ impl Party {
 
     fn transcript(&self, party: PartyId, is_final: bool, listener: &Listener) -> Transcript {
         let begins = self.stream.begins();
-        let position = |step: u64| (begins + step * FRAMES_PER_STEP) * SAMPLES_PER_FRAME;
+        let position = |step: u64| begins * SAMPLES_PER_FRAME + step * self.stream.samples_per_step();
         let spoken = |&Emitted { token, step, confidence }: &Emitted| Spoken {
             token,
             start: position(step),

@@ -1,7 +1,8 @@
 //! `tokens.txt`: what the numbers of a model mean, and how they become words.
 //!
 //! One token a line, then its number: characters of Chinese, pieces of words (`▁` begins a word), bytes as `<0xE4>` where
-//! a model falls back to them, or bytes as one letter each where all of it is bytes (k2's byte-level pieces).
+//! a model falls back to them, or bytes as one letter each where all of it is bytes (k2's byte-level pieces). FunASR's lists
+//! mark pieces that go on instead (`@@` at the end), and everything else of letters is a word.
 
 use super::super::Word;
 use super::super::listed::is_unspaced;
@@ -14,6 +15,10 @@ const TOKENS_MAX: usize = 200_000;
 const TOKEN_BYTES_MAX: usize = 256;
 /// What begins a word in pieces of words.
 const WORD_BEGINS: char = '\u{2581}';
+/// What ends a piece that goes on, in FunASR's lists.
+const GOES_ON: &str = "@@";
+/// What stands for the beginning and the end of an utterance there.
+const ENDS: [&str; 2] = ["<s>", "</s>"];
 /// What stands for nothing, by the names that recipes use.
 const BLANKS: [&str; 3] = ["<blk>", "<eps>", "<blank>"];
 /// Stands for all that is not in the list.
@@ -23,9 +28,30 @@ const UNKNOWN: &str = "<unk>";
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tokens {
     texts: Vec<Vec<u8>>,
-    begins: Vec<bool>,
+    words: Words,
+    letters: Letters,
     blank: Option<usize>,
     unknown: Option<usize>,
+}
+
+/// How a list writes what it has no token for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Letters {
+    /// Not at all.
+    Own,
+    /// By `<0xE4>` for each byte.
+    FallBack,
+    /// All of it is bytes, each a letter.
+    Bytes,
+}
+
+/// How a list tells words from parts of them.
+#[derive(Debug, Clone, PartialEq)]
+enum Words {
+    /// Those tokens begin a word.
+    Begin(Vec<bool>),
+    /// Letters begin a word, unless the token before them is one of those.
+    GoOn(Vec<bool>),
 }
 
 /// A token as it was heard.
@@ -83,25 +109,32 @@ impl Tokens {
 
     fn of(named: &[&str]) -> Self {
         let position = |names: &[&str]| names.iter().find_map(|name| named.iter().position(|token| token == name));
-        let all_bytes = are_letters_of_bytes(named);
         let falls_back = named.contains(&"<0x00>") && named.contains(&"<0xFF>");
-        let text = |token: &&str| {
-            if *token == UNKNOWN {
-                return Vec::new();
-            }
-            let rest = token.strip_prefix(WORD_BEGINS).unwrap_or(token);
-            match byte_named(token).filter(|_| falls_back) {
-                Some(byte) => vec![byte],
-                None if all_bytes => rest.chars().filter_map(byte_of_letter).collect(),
-                None => rest.as_bytes().to_vec(),
-            }
+        let letters = match (are_letters_of_bytes(named), falls_back) {
+            (_, true) => Letters::FallBack,
+            (true, false) => Letters::Bytes,
+            (false, false) => Letters::Own,
         };
+        let text = |token: &&str| if *token == UNKNOWN { Vec::new() } else { letters.text(token) };
         Self {
             texts: named.iter().map(text).collect(),
-            begins: named.iter().map(|token| token.starts_with(WORD_BEGINS)).collect(),
+            words: Words::Begin(named.iter().map(|token| token.starts_with(WORD_BEGINS)).collect()),
+            letters,
             blank: position(&BLANKS),
             unknown: position(&[UNKNOWN]),
         }
+    }
+
+    /// Takes the list for one of FunASR's, in which pieces of a word that goes on end with `@@`.
+    pub(super) fn join_by_marks(&mut self) {
+        let goes_on = |text: &mut Vec<u8>| {
+            let is_end = ENDS.iter().any(|end| text == end.as_bytes());
+            let piece = text.strip_suffix(GOES_ON.as_bytes()).filter(|piece| !piece.is_empty()).map(<[u8]>::to_vec);
+            let goes_on = piece.is_some();
+            *text = if is_end { Vec::new() } else { piece.unwrap_or_else(|| std::mem::take(text)) };
+            goes_on
+        };
+        self.words = Words::GoOn(self.texts.iter_mut().map(goes_on).collect());
     }
 
     /// How many there are.
@@ -123,11 +156,13 @@ impl Tokens {
     /// characters that are written without.
     pub fn text(&self, tokens: impl IntoIterator<Item = usize>) -> String {
         let mut bytes = Vec::new();
+        let mut before = None;
         for token in tokens {
-            if self.begins.get(token).copied().unwrap_or_default() {
+            if self.begins(before, token) {
                 bytes.push(b' ');
             }
             bytes.extend_from_slice(self.texts.get(token).map_or(&[][..], Vec::as_slice));
+            before = self.heard(token).or(before);
         }
         without_needless_blanks(&String::from_utf8_lossy(&bytes))
     }
@@ -135,9 +170,12 @@ impl Tokens {
     /// The words that tokens make up: a character of Chinese, or what stands between blanks.
     pub(super) fn words(&self, spoken: &[Spoken]) -> Vec<Word> {
         let mut words: Vec<(Vec<u8>, Word)> = Vec::new();
+        let mut before = None;
         for each in spoken {
+            let begins = self.begins(before, each.token);
+            before = self.heard(each.token).or(before);
             let Some(bytes) = self.texts.get(each.token).filter(|bytes| !bytes.is_empty()) else { continue };
-            let goes_on = words.last().is_some_and(|(before, _)| !self.begins[each.token] && goes_on(before, bytes));
+            let goes_on = words.last().is_some_and(|(before, _)| !begins && goes_on(before, bytes));
             if let Some((text, word)) = words.last_mut().filter(|_| goes_on) {
                 text.extend_from_slice(bytes);
                 word.end = each.end;
@@ -150,6 +188,25 @@ impl Tokens {
         let named =
             |(bytes, word): (Vec<u8>, Word)| Word { text: String::from_utf8_lossy(&bytes).into_owned(), ..word };
         words.into_iter().map(named).collect()
+    }
+
+    /// Whether a token begins a word, behind another one.
+    fn begins(&self, before: Option<usize>, token: usize) -> bool {
+        let is_letter = |token: usize| self.texts.get(token).and_then(|text| text.first()).is_some_and(u8::is_ascii);
+        match &self.words {
+            Words::Begin(begin) => begin.get(token).copied().unwrap_or_default(),
+            Words::GoOn(go_on) => match before {
+                _ if self.heard(token).is_none() => false,
+                Some(before) if is_letter(token) => !go_on.get(before).copied().unwrap_or_default(),
+                Some(before) => is_letter(before),
+                None => true,
+            },
+        }
+    }
+
+    /// A token that is written as something.
+    fn heard(&self, token: usize) -> Option<usize> {
+        self.texts.get(token).filter(|text| !text.is_empty()).map(|_| token)
     }
 
     /// The numbers of the tokens that a text is made of, the longest first; `None` where one is missing.
@@ -170,13 +227,49 @@ impl Tokens {
         (!numbers.is_empty()).then_some(numbers)
     }
 
+    /// The number of a piece of a word, as `bpe.model` writes it.
+    pub(super) fn number(&self, piece: &str) -> Option<usize> {
+        let (begins, text) = (piece.starts_with(WORD_BEGINS), self.letters.text(piece));
+        let is_same = |number: &usize| self.texts[*number] == text && self.begins(None, *number) == begins;
+        (0..self.count()).filter(is_same).find(|&number| !self.is_special(number))
+    }
+
+    /// The number of a character that is a token by itself and begins no word.
+    pub(super) fn character(&self, word: &str) -> Option<usize> {
+        let is_character = self.letters != Letters::Bytes && word.chars().count() == 1 && word.chars().all(is_unspaced);
+        if is_character { self.number(word) } else { None }
+    }
+
+    /// A word as `bpe.model` cuts it: where all of it is bytes, these as letters.
+    pub(super) fn written(&self, word: &str) -> String {
+        match self.letters {
+            Letters::Bytes => word.bytes().filter_map(letter_of_byte).collect(),
+            Letters::Own | Letters::FallBack => word.to_owned(),
+        }
+    }
+
+    fn is_special(&self, number: usize) -> bool {
+        [self.blank, self.unknown].contains(&Some(number))
+    }
+
     /// The longest token that a text begins with; one that begins a word is looked for first where a word does.
     fn longest(&self, text: &[u8], begins: bool) -> Option<usize> {
         let fits = |number: &usize| !self.texts[*number].is_empty() && text.starts_with(&self.texts[*number]);
-        let is_special = |number: &usize| [self.blank, self.unknown].contains(&Some(*number));
-        let candidates = (0..self.count()).filter(|number| fits(number) && !is_special(number));
-        let rank = |number: &usize| (self.begins[*number] == begins, self.texts[*number].len());
+        let candidates = (0..self.count()).filter(|number| fits(number) && !self.is_special(*number));
+        let rank = |number: &usize| (self.begins(None, *number) == begins, self.texts[*number].len());
         candidates.max_by_key(rank)
+    }
+}
+
+impl Letters {
+    /// What a token is written as, without what begins a word.
+    fn text(self, token: &str) -> Vec<u8> {
+        let rest = token.strip_prefix(WORD_BEGINS).unwrap_or(token);
+        match (self, byte_named(token)) {
+            (Letters::FallBack, Some(byte)) => vec![byte],
+            (Letters::Bytes, _) => rest.chars().filter_map(byte_of_letter).collect(),
+            _ => rest.as_bytes().to_vec(),
+        }
     }
 }
 
@@ -217,6 +310,12 @@ fn byte_of_letter(letter: char) -> Option<u8> {
         before += to - from + 1;
     }
     None
+}
+
+/// The letter that stands for a byte.
+fn letter_of_byte(byte: u8) -> Option<char> {
+    let mut letters = LETTERS_OF_BYTES.iter().flat_map(|&(from, to)| from..=to);
+    letters.nth(usize::from(byte)).and_then(char::from_u32)
 }
 
 /// Bytes from here on begin a character of two bytes or more: every text beyond ASCII has some.
@@ -269,21 +368,34 @@ mod tests {
     }
 
     #[test]
+    fn pieces_that_go_on_are_joined() {
+        let list = "<blank> 0\n<s> 1\n</s> 2\n我 3\n要 4\nre@@ 5\nfund 6\nplease 7\n@@ 8\n<unk> 9\n";
+        let mut tokens = Tokens::read("tokens.txt", list.as_bytes()).expect("a list");
+        tokens.join_by_marks();
+        let check = |numbers: &[usize], text, words| check_list(&tokens, numbers, text, words);
+        check(&[3, 4, 5, 6, 7], "我要 refund please", "我|要|refund|please");
+        check(&[6, 6, 3], "fund fund 我", "fund|fund|我");
+        check(&[5, 3, 6, 9, 7, 2], "re 我 fund please", "re|我|fund|please");
+        check(&[7, 8], "please @@", "please|@@");
+    }
+
+    #[test]
     fn bytes_become_characters() {
         let list: String = (0..256).map(|byte| format!("<0x{byte:02X}> {byte}\n")).collect();
         let numbers: Vec<usize> = "投ab".bytes().map(usize::from).collect();
         check(&list, &numbers, "投ab", "投|ab");
         // k2's letters of 投 (E6 8A 95), and one that is cut off.
-        let letters: String = [0xE6, 0x8A, 0x95].iter().filter_map(|&byte| letter_of(byte)).collect();
+        let letters: String = [0xE6, 0x8A, 0x95].iter().filter_map(|&byte| letter_of_byte(byte)).collect();
         let list = format!("<blk> 0\n\u{2581}{letters} 1\nab 2\n");
         check(&list, &[1, 2], "投ab", "投|ab");
-        let letters: String = [0xE6, 0x8A].iter().filter_map(|&byte| letter_of(byte)).collect();
+        let letters: String = [0xE6, 0x8A].iter().filter_map(|&byte| letter_of_byte(byte)).collect();
         check(&format!("a 0\n{letters} 1\n"), &[0, 1], "a\u{FFFD}", "a|\u{FFFD}");
     }
 
     #[test]
     fn every_byte_has_its_letter() {
-        let letters: Vec<char> = (0..=255).map(|byte| letter_of(byte).expect("a letter")).collect();
+        assert!((0..=255).all(|byte| letter_of_byte(byte).and_then(byte_of_letter) == Some(byte)));
+        let letters: Vec<char> = (0..=255).map(|byte| letter_of_byte(byte).expect("a letter")).collect();
         assert_eq!((letters[0], letters[32], letters[b'~' as usize], letters[127]), ('Ā', ' ', '~', 'Ġ'));
     }
 
@@ -308,14 +420,13 @@ mod tests {
         assert_eq!(error, "tokens.txt: text: expected UTF-8, found other bytes");
     }
 
-    fn letter_of(byte: u8) -> Option<char> {
-        let letters = LETTERS_OF_BYTES.iter().flat_map(|&(from, to)| from..=to).filter_map(char::from_u32);
-        letters.into_iter().find(|&letter| byte_of_letter(letter) == Some(byte))
+    #[track_caller]
+    fn check(list: &str, numbers: &[usize], text: &str, words: &str) {
+        check_list(&Tokens::read("tokens.txt", list.as_bytes()).expect("a list"), numbers, text, words);
     }
 
     #[track_caller]
-    fn check(list: &str, numbers: &[usize], text: &str, words: &str) {
-        let tokens = Tokens::read("tokens.txt", list.as_bytes()).expect("a list");
+    fn check_list(tokens: &Tokens, numbers: &[usize], text: &str, words: &str) {
         assert_eq!(tokens.text(numbers.iter().copied()), text);
         let spoken: Vec<Spoken> = numbers
             .iter()
