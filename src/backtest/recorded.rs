@@ -99,7 +99,7 @@ impl Recorded {
                     self.events.extend(intents.map(|intent| (call_ms, Event::Said { intent })));
                 }
             }
-            What::Said { party, is_final: true, phrases, .. } if party == "caller" => {
+            What::Said { party, is_final: true, phrases, crosstalk: false, .. } if party == "caller" => {
                 let said = phrases.into_iter().map(|phrase| (call_ms, Event::Said { intent: phrase.intent }));
                 self.events.extend(said);
             }

@@ -112,7 +112,7 @@ pub(super) fn kind(what: &What) -> String {
         What::LoadChanged { load, .. } => format!("load {load}"),
         What::CallForked { .. } => "forked".to_owned(),
         What::ForkPaused { on } => format!("paused {on}"),
-        What::TicketAsked { crm, .. } => format!("ticket of {crm}"),
+        What::TicketAsked(asked) => format!("ticket of {}", asked.crm),
         What::OutcomeTold(_) => "outcome told".to_owned(),
         What::AlertHandled(_) => "alert handled".to_owned(),
         What::AlertEscalated(_) => "alert escalated".to_owned(),

@@ -1,0 +1,146 @@
+//! Which language a party speaks, by the first seconds of its speech: Mandarin or English, and how sure.
+//!
+//! Looks at how speech sounds over a few seconds (the same windows as the emotion model), not at words. Decides once: after
+//! 3 s of speech when it is sure, after 6 s in any case. Figures and training: docs/MODELS.md, nlu/train/language.
+
+use crate::features::{Extractor, HOP, SAMPLE_RATE_HZ};
+use crate::recognition::Language;
+use crate::window::VALUES;
+
+/// `LNG1`, how many values are looked at, the two offsets, and of each value: its index in the window, its mean, its
+/// deviation, its weight after 3 s and after 6 s. Little-endian, 4 bytes each.
+static TABLE: &[u8] = include_bytes!("../models/language.bin");
+const HEAD: usize = 16;
+const ENTRY: usize = 20;
+
+/// Speech after which it is decided when that is sure, and in any case; hops of 10 ms.
+const EARLY_HOPS: u32 = 300;
+const LATE_HOPS: u32 = 600;
+/// The probability from which a language is surely spoken: early, and late.
+const EARLY_SURE: f32 = 0.98;
+const LATE_SURE: f32 = 0.9;
+/// A value counts up to so many deviations from its mean.
+const DEVIATIONS_MAX: f32 = 3.0;
+
+/// What was found out about a party.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LanguageFound {
+    /// What it speaks, more likely than not.
+    pub language: Language,
+    /// How likely that is, 0.5-1.
+    pub probability: f32,
+    /// Whether that is enough to go by.
+    pub is_sure: bool,
+    /// The speech that was listened to, samples at 8 kHz.
+    pub speech: u64,
+}
+
+/// Listens to the first speech of one party. Holds about 350 KiB.
+#[derive(Debug, Default)]
+pub struct LanguageFinder {
+    extractor: Extractor,
+    speech_hops: u32,
+    /// Sums over the windows so far.
+    sums: Option<Box<[f32; VALUES]>>,
+    windows: u32,
+    is_early_over: bool,
+    is_done: bool,
+}
+
+impl LanguageFinder {
+    /// Takes the next samples (8 kHz, [-1, 1]). What was found out, once.
+    pub fn push(&mut self, samples: &[f32]) -> Option<LanguageFound> {
+        if self.is_done {
+            return None;
+        }
+        let (mut rows, mut speech_hops) = (Vec::new(), 0);
+        self.extractor.push(samples, &mut |_, speech| speech_hops += u32::from(speech), &mut rows);
+        self.speech_hops += speech_hops;
+        for row in rows {
+            let sums = self.sums.get_or_insert_with(|| Box::new([0.0; VALUES]));
+            sums.iter_mut().zip(row.values.iter()).for_each(|(sum, value)| *sum += value);
+            self.windows += 1;
+        }
+        self.decide()
+    }
+
+    /// Goes on at `position`, behind audio that will never come.
+    pub fn skip_to(&mut self, position: u64) {
+        self.extractor.skip_to(position);
+    }
+
+    fn decide(&mut self) -> Option<LanguageFound> {
+        let is_late = self.speech_hops >= LATE_HOPS;
+        if !is_late && (self.speech_hops < EARLY_HOPS || self.is_early_over) {
+            return None;
+        }
+        let sums = self.sums.as_ref()?;
+        let english = probability(sums, self.windows, is_late);
+        let (language, probability) =
+            if english >= 0.5 { (Language::English, english) } else { (Language::Mandarin, 1.0 - english) };
+        let is_sure = probability >= if is_late { LATE_SURE } else { EARLY_SURE };
+        self.is_early_over = true;
+        self.is_done = is_late || is_sure;
+        let speech = u64::from(self.speech_hops) * HOP as u64;
+        self.is_done.then_some(LanguageFound { language, probability, is_sure, speech })
+    }
+}
+
+impl LanguageFound {
+    /// The speech that was listened to, seconds.
+    pub fn speech_s(&self) -> f32 {
+        self.speech as f32 / SAMPLE_RATE_HZ as f32
+    }
+}
+
+/// The probability of English by the mean of some windows.
+fn probability(sums: &[f32; VALUES], windows: u32, is_late: bool) -> f32 {
+    let number = |at: usize| f32::from_le_bytes(TABLE[at..at + 4].try_into().expect("four bytes"));
+    let offset = number(if is_late { 12 } else { 8 });
+    let entries = (HEAD..TABLE.len()).step_by(ENTRY).map(|at| {
+        let index = u32::from_le_bytes(TABLE[at..at + 4].try_into().expect("four bytes")) as usize;
+        let (mean, deviation, weight) = (number(at + 4), number(at + 8), number(at + if is_late { 16 } else { 12 }));
+        let value = (sums[index] / windows as f32 - mean) / deviation;
+        weight * value.clamp(-DEVIATIONS_MAX, DEVIATIONS_MAX)
+    });
+    1.0 / (1.0 + (-(offset + entries.sum::<f32>())).exp())
+}
+
+#[cfg(test)]
+mod tests {
+    use prosody::synthetic::{Kind, Plan, Voice, half_rate, telephone_band};
+
+    use super::*;
+
+    #[test]
+    fn the_table_fits_the_windows() {
+        assert_eq!(&TABLE[..4], b"LNG1");
+        let count = u32::from_le_bytes(TABLE[4..8].try_into().expect("four bytes")) as usize;
+        assert_eq!(TABLE.len(), HEAD + count * ENTRY);
+        for entry in TABLE[HEAD..].chunks_exact(ENTRY) {
+            let index = u32::from_le_bytes(entry[..4].try_into().expect("four bytes")) as usize;
+            let deviation = f32::from_le_bytes(entry[8..12].try_into().expect("four bytes"));
+            assert!(index < VALUES && deviation > 0.0);
+        }
+    }
+
+    #[test]
+    fn it_is_decided_once_and_in_time_however_audio_comes() {
+        let voice = Voice::of(&Plan { seconds: 12.0, ..Plan::new(Kind::Phrases, 140.0, 5) });
+        let voice = telephone_band(&half_rate(&voice.samples));
+        let of = |chunk: usize| -> Vec<LanguageFound> {
+            let mut finder = LanguageFinder::default();
+            voice.chunks(chunk).filter_map(|samples| finder.push(samples)).collect()
+        };
+        let found = of(160);
+        let [one] = found[..] else { panic!("{found:?}") };
+        assert!((0.5..=1.0).contains(&one.probability) && (3.0..6.2).contains(&one.speech_s()), "{one:?}");
+        assert_eq!(of(80).len(), 1);
+    }
+
+    #[test]
+    fn silence_is_no_language() {
+        let mut finder = LanguageFinder::default();
+        assert!((0..30).all(|_| finder.push(&[0.0; 8_000]).is_none()));
+    }
+}
