@@ -7,11 +7,11 @@ use crate::features::{Extractor, HOP, SAMPLE_RATE_HZ};
 use crate::recognition::Language;
 use crate::window::VALUES;
 
-/// `LNG1`, how many values are looked at, the two offsets, and of each value: its index in the window, its mean, its
-/// deviation, its weight after 3 s and after 6 s. Little-endian, 4 bytes each.
+/// `LNG1`, how many values a window has, the offsets after 3 s and after 6 s, and of each value its mean, its deviation and
+/// its weight, after 3 s and after 6 s. Little-endian, 4 bytes each.
 static TABLE: &[u8] = include_bytes!("../models/language.bin");
 const HEAD: usize = 16;
-const ENTRY: usize = 20;
+const ENTRY: usize = 24;
 
 /// Speech after which it is decided when that is sure, and in any case; hops of 10 ms.
 const EARLY_HOPS: u32 = 300;
@@ -95,15 +95,19 @@ impl LanguageFound {
 
 /// The probability of English by the mean of some windows.
 fn probability(sums: &[f32; VALUES], windows: u32, is_late: bool) -> f32 {
-    let number = |at: usize| f32::from_le_bytes(TABLE[at..at + 4].try_into().expect("four bytes"));
     let offset = number(if is_late { 12 } else { 8 });
-    let entries = (HEAD..TABLE.len()).step_by(ENTRY).map(|at| {
-        let index = u32::from_le_bytes(TABLE[at..at + 4].try_into().expect("four bytes")) as usize;
-        let (mean, deviation, weight) = (number(at + 4), number(at + 8), number(at + if is_late { 16 } else { 12 }));
-        let value = (sums[index] / windows as f32 - mean) / deviation;
+    let stage = if is_late { 12 } else { 0 };
+    let parts = sums.iter().zip((HEAD..).step_by(ENTRY)).map(|(sum, entry)| {
+        let [mean, deviation, weight] = [0, 4, 8].map(|at| number(entry + stage + at));
+        let value = (sum / windows as f32 - mean) / deviation;
         weight * value.clamp(-DEVIATIONS_MAX, DEVIATIONS_MAX)
     });
-    1.0 / (1.0 + (-(offset + entries.sum::<f32>())).exp())
+    1.0 / (1.0 + (-(offset + parts.sum::<f32>())).exp())
+}
+
+/// The number at a byte of the table.
+fn number(at: usize) -> f32 {
+    f32::from_le_bytes(TABLE[at..at + 4].try_into().expect("four bytes"))
 }
 
 #[cfg(test)]
@@ -116,11 +120,9 @@ mod tests {
     fn the_table_fits_the_windows() {
         assert_eq!(&TABLE[..4], b"LNG1");
         let count = u32::from_le_bytes(TABLE[4..8].try_into().expect("four bytes")) as usize;
-        assert_eq!(TABLE.len(), HEAD + count * ENTRY);
-        for entry in TABLE[HEAD..].chunks_exact(ENTRY) {
-            let index = u32::from_le_bytes(entry[..4].try_into().expect("four bytes")) as usize;
-            let deviation = f32::from_le_bytes(entry[8..12].try_into().expect("four bytes"));
-            assert!(index < VALUES && deviation > 0.0);
+        assert_eq!((count, TABLE.len()), (VALUES, HEAD + VALUES * ENTRY));
+        for entry in (HEAD..TABLE.len()).step_by(ENTRY) {
+            assert!(number(entry + 4) > 0.0 && number(entry + 16) > 0.0, "deviations");
         }
     }
 

@@ -5,8 +5,8 @@
 
 mod activity;
 mod delivery;
-pub mod evaluation;
 mod echo;
+pub mod evaluation;
 mod expression;
 mod features;
 mod fusion;

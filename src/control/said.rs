@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 
 use media::LegId;
-use nlu::{LanguageFound, Punctuation};
 use nlu::masking::Masker;
 use nlu::recognition::{Language, LanguageChoice, SpokenPhrase, Transcript};
+use nlu::{LanguageFound, Punctuation};
 
 use super::act::SAMPLES_PER_MS;
 use super::call::{Call, Stage};
@@ -211,5 +211,42 @@ fn heard(phrase: &SpokenPhrase, masker: &Masker) -> PhraseHeard {
         audio_ms: phrase.start / SAMPLES_PER_MS,
         until_ms: phrase.end / SAMPLES_PER_MS,
         confidence: phrase.confidence,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use nlu::PartyId;
+    use nlu::masking::{Class, MaskingLists};
+    use nlu::recognition::EngineKind;
+
+    use super::*;
+
+    #[test]
+    fn what_is_final_is_shown_with_punctuation_and_without_its_secrets() {
+        let (said, bare) = ("好的我的电话是13800138000", "好的我的电话是[电话]");
+        assert_eq!(shown(said, true, true), "好的，我的电话是[电话]。");
+        assert_eq!(shown(said, true, false), bare);
+        assert_eq!(shown(said, false, true), bare);
+        assert_eq!(shown("好的。电话13800138000", true, true), "好的。电话[电话]", "it has marks of its own");
+    }
+
+    fn shown(text: &str, is_final: bool, is_punctuated: bool) -> String {
+        let masker = Masker::new(Arc::new(MaskingLists::built_in()), Class::usual());
+        let mut maskers = Maskers { caller: masker.clone(), far: masker };
+        let transcript = Transcript {
+            party: PartyId(1),
+            engine: EngineKind::SherpaOnnx,
+            is_final,
+            start: 0,
+            end: 8_000,
+            words: Vec::new(),
+            phrases: Vec::new(),
+            text: Some(text.to_owned()),
+        };
+        let (_, text) = maskers.mask(true, &transcript, is_punctuated);
+        text.expect("there is one").reveal().clone()
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nlu::recognition::{Language, LanguageChoice};
 use nlu::recognition::remote::Protocol;
 use nlu::recognition::streaming::{EndpointRules, Search};
+use nlu::recognition::{Language, LanguageChoice};
 use routing::section::{Section, list, name, number, text};
 use toml::Value;
 

@@ -74,7 +74,8 @@ fn asking(units: &[Unit], start: usize, at: usize) -> &'static str {
         let is_pair = |word: &&&str| index < at && word.strip_prefix(text(index)) == Some(text(index + 1));
         if index + 2 <= at && matches!(text(index + 1), "不" | "没") && text(index) == text(index + 2) {
             found = "A";
-        } else if let Some(word) = ASKING.iter().find(is_pair).or_else(|| ASKING.iter().find(|word| **word == text(index)))
+        } else if let Some(word) =
+            ASKING.iter().find(is_pair).or_else(|| ASKING.iter().find(|word| **word == text(index)))
         {
             found = word;
         }

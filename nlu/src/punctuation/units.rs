@@ -126,7 +126,20 @@ mod tests {
 
     #[test]
     fn numbers_and_what_is_written_as_one_stay_together() {
-        check("打了3.5折在12:30买2个", &[("打", true), ("了", true), ("0", false), ("折", true), ("在", true), ("0", false), ("买", true), ("0", false), ("个", true)]);
+        check(
+            "打了3.5折在12:30买2个",
+            &[
+                ("打", true),
+                ("了", true),
+                ("0", false),
+                ("折", true),
+                ("在", true),
+                ("0", false),
+                ("买", true),
+                ("0", false),
+                ("个", true),
+            ],
+        );
         check("电话13800138000我叫", &[("电", true), ("话", true), ("0", true), ("我", true), ("叫", true)]);
         check("It's a check-in ok吗", &[("it's", true), ("a", true), ("check-in", true), ("ok", true), ("吗", true)]);
         check("abc123 x@y", &[("abc", false), ("0", true), ("x", false), ("y", true)]);

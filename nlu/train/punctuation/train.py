@@ -1,9 +1,9 @@
-"""Learns which marks stand where in dialogues, and writes the table, its card and a table of examples.
+"""Learns which marks stand where in dialogues, and writes the table, its card and a table of examples. Needs numpy, scipy and
+scikit-learn; one thread, some minutes.
 
     python train.py SHARED_FOLDER nlu/models
 """
 
-import json
 import pathlib
 import struct
 import sys
@@ -13,6 +13,7 @@ import numpy
 import scipy.sparse
 from sklearn.linear_model import LogisticRegression
 
+import card
 import dialogues
 import rules
 from dialogues import COMMA, NONE, QUESTION, STOP
@@ -139,8 +140,7 @@ def write(weights, restraint, told, models):
     out = struct.pack("<4sff", b"PUN1", restraint["z"], restraint["e"])
     out += b"".join(struct.pack("<I4b", *entry) for entry in kept.values())
     (models / "punctuation.bin").write_bytes(out)
-    (models / "punctuation.json").write_text(json.dumps(told, ensure_ascii=False))
-    print("bytes", len(out), "hashes lost", len(entries) - len(kept))
+    (models / "punctuation.md").write_text(card.written(told, len(kept), len(out)), encoding="utf-8")
 
 
 def examples(weights, restraint):

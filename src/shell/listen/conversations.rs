@@ -43,12 +43,8 @@ impl Conversations {
         self.seats.clear();
         for (call, legs) in legs {
             let Ok(legs) = <[LegId; 2]>::try_from(legs) else { continue };
-            let fresh = || Conversation {
-                legs,
-                dialogue: Dialogue::default(),
-                told: Turns::default(),
-                echo: Echo::default(),
-            };
+            let fresh =
+                || Conversation { legs, dialogue: Dialogue::default(), told: Turns::default(), echo: Echo::default() };
             let goes_on = before.remove(&call).filter(|conversation| conversation.legs == legs);
             self.calls.insert(call, goes_on.unwrap_or_else(fresh));
             self.seats.extend(legs.into_iter().enumerate().map(|(seat, leg)| (leg, (call, seat))));

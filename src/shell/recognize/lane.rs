@@ -43,11 +43,7 @@ impl Lane {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(super) fn start(
-        language: Language,
-        load: Load,
-        told: Told,
-    ) -> std::io::Result<Self> {
+    pub(super) fn start(language: Language, load: Load, told: Told) -> std::io::Result<Self> {
         let (queue, state) = (Arc::new(Queue::default()), Arc::new(State::default()));
         let lane = Self { queue: Arc::clone(&queue), state: Arc::clone(&state) };
         let run = move || {

@@ -14,8 +14,8 @@ use nlu::recognition::{Language, Recognizer, Transcript};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::lane::{Load, State};
 use super::Told;
+use super::lane::{Load, State};
 use super::queue::{Piece, Queue};
 use crate::shell::listen::{Heard, Uttered};
 
@@ -60,13 +60,7 @@ struct Party {
 }
 
 impl Worker {
-    pub(super) fn new(
-        language: Language,
-        load: Load,
-        queue: Arc<Queue>,
-        state: Arc<State>,
-        told: Told,
-    ) -> Self {
+    pub(super) fn new(language: Language, load: Load, queue: Arc<Queue>, state: Arc<State>, told: Told) -> Self {
         Self {
             language,
             load,

@@ -172,9 +172,14 @@ pub(super) fn render_notice(what: &What) -> String {
         What::ForkPaused { on } => format!("paused {on}"),
         What::CallAnswered { target, .. } => format!("answered {target}"),
         What::Observed { party, emotion, level, .. } => format!("observed {party} {emotion} {level}"),
-        What::Said { party, is_final, phrases, .. } => {
+        What::Said { party, is_final, phrases, crosstalk, .. } => {
             let meant: Vec<&str> = phrases.iter().map(|phrase| phrase.intent.as_str()).collect();
-            format!("{} {party} {}", if *is_final { "said by" } else { "being said by" }, meant.join(", "))
+            let how = match (is_final, crosstalk) {
+                (_, true) => "echoed by",
+                (true, false) => "said by",
+                (false, false) => "being said by",
+            };
+            format!("{how} {party} {}", meant.join(", "))
         }
         What::Interrupted { party, times } => format!("interrupted by {party}, {times}"),
         What::Conversation { target, caller, callee } => {
