@@ -59,6 +59,7 @@ pub mod signed;
 pub mod sources;
 pub mod speech;
 pub mod store;
+pub mod telemetry;
 mod thinning;
 pub mod totp;
 mod trail;

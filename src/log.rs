@@ -5,6 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+mod lines;
+
+pub use lines::{Line, Lines};
 
 /// Libraries that speak too much at `info`, and what they may say: one prints whole SIP messages, numbers of callers and
 /// keys included; another one warns of whatever strangers send.
@@ -15,6 +21,7 @@ const FILTER_BYTES_MAX: usize = 512;
 /// How much is logged.
 pub struct Log {
     exchange: Box<Exchange>,
+    lines: Lines,
     state: Mutex<State>,
 }
 
@@ -62,29 +69,35 @@ impl Log {
             .with_env_filter(filter_at_start(&wanted))
             .with_writer(std::io::stderr)
             .with_ansi(false);
+        let lines = Lines::default();
         let exchange: Box<Exchange> = if json {
             let log = log.json().with_filter_reloading();
             let handle = log.reload_handle();
-            log.init();
+            log.finish().with(lines.clone()).init();
             Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string()))
         } else {
             let log = log.with_filter_reloading();
             let handle = log.reload_handle();
-            log.init();
+            log.finish().with(lines.clone()).init();
             Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string()))
         };
-        Self::over(wanted, exchange)
+        Self::over(wanted, exchange, lines)
     }
 
-    fn over(at_start: String, exchange: Box<Exchange>) -> Arc<Self> {
+    fn over(at_start: String, exchange: Box<Exchange>, lines: Lines) -> Arc<Self> {
         let state = State { now: at_start.clone(), at_start, changes: 0 };
-        Arc::new(Self { exchange, state: Mutex::new(state) })
+        Arc::new(Self { exchange, lines, state: Mutex::new(state) })
     }
 
     /// A log of which nothing is seen.
     #[cfg(test)]
     pub(crate) fn unseen() -> Arc<Self> {
-        Self::over("info".to_owned(), Box::new(|_| Ok(())))
+        Self::over("info".to_owned(), Box::new(|_| Ok(())), Lines::default())
+    }
+
+    /// The lines that are logged, for whoever wants to follow them.
+    pub fn lines(&self) -> Lines {
+        self.lines.clone()
     }
 
     /// The filter that is in force, and the one of the start.

@@ -7,6 +7,7 @@ mod api;
 mod bounds;
 mod browsers;
 mod elsewhere;
+mod exemplars;
 mod knowledge;
 mod legs;
 mod mood;
@@ -33,6 +34,7 @@ use crate::shell::listen::UtteranceFigures;
 use crate::shell::recognize::RecognizingFigures;
 pub use bounds::Bounds;
 pub use browsers::{BrowserEnd, BrowserRefusal, CountedBrowser};
+use exemplars::Exemplars;
 use table::{
     ACTIONS_NOT_POSSIBLE, ALERTS, ALERTS_ESCALATED, ALERTS_HANDLED, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES,
     CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED,
@@ -67,6 +69,7 @@ struct Inner {
     label_values: Mutex<BTreeMap<(&'static str, &'static str), BTreeSet<String>>>,
     policies: Mutex<BTreeSet<String>>,
     histogram_values: AtomicU64,
+    exemplars: Exemplars,
 }
 
 /// Packets of the media path, counted since the last report.
@@ -125,6 +128,7 @@ impl Metrics {
                 label_values: Mutex::default(),
                 policies: Mutex::default(),
                 histogram_values: AtomicU64::new(0),
+                exemplars: Exemplars::default(),
             }),
         };
         metrics.describe_all();
@@ -139,6 +143,7 @@ impl Metrics {
 
     /// Counts what a notice says. Every notice once.
     pub fn observe(&self, notice: &Notice) {
+        let call = &notice.call;
         match &notice.what {
             What::CallStarted { .. } => {
                 self.count(&CALLS_STARTED, &[], 1);
@@ -149,7 +154,7 @@ impl Metrics {
             What::LoadChanged { load, .. } => self.count(&LOAD_CHANGES, &[load], 1),
             What::CallAnswered { setup_ms, .. } => {
                 self.count(&CALLS_ANSWERED, &[], 1);
-                self.record_ms(&CALL_SETUP, &[], *setup_ms);
+                self.record_ms_of(call, &CALL_SETUP, &[], *setup_ms);
             }
             What::CallForked { source, again: false, .. } => self.count(&FORKS, &[source], 1),
             What::CallForked { again: true, .. } | What::ForkPaused { .. } | What::PriorityChanged(_) => {}
@@ -181,7 +186,7 @@ impl Metrics {
             What::SecureInput { .. } | What::FactsTold { .. } | What::PbxDone { .. } | What::PbxFailed { .. } => {}
             What::HandshakeDone { took_ms, .. } => {
                 self.count(&HANDSHAKES, &["done"], 1);
-                self.record_ms(&HANDSHAKE, &[], *took_ms);
+                self.record_ms_of(call, &HANDSHAKE, &[], *took_ms);
             }
             What::HandshakeFailed { failure, .. } => self.count(&HANDSHAKES, &[failure], 1),
             What::CodecAsked { party, outcome, .. } => self.count(&REINVITES, &[party, outcome], 1),
@@ -189,12 +194,12 @@ impl Metrics {
                 self.observe_bypass(&notice.what);
             }
             What::PromptStarted { .. } | What::PromptEnded { .. } | What::PromptFailed { .. } => {
-                self.observe_prompt(&notice.what);
+                self.observe_prompt(call, &notice.what);
             }
             What::RerouteStarted { .. } | What::Rerouted { .. } | What::RerouteFailed { .. } => {
-                self.observe_reroute(&notice.what);
+                self.observe_reroute(call, &notice.what);
             }
-            What::LegEnded(report) => self.observe_leg(report),
+            What::LegEnded(report) => self.observe_leg(call, report),
             What::Alert { severity, .. } => self.count(&ALERTS, &[severity], 1),
             What::SupervisorCalled { .. }
             | What::SupervisorJoined { .. }
@@ -207,7 +212,7 @@ impl Metrics {
                 self.count(&CALLS_ENDED, &[reason], 1);
                 self.gauge(&CALLS_ACTIVE, &[]).decrement(1.0);
                 self.count(&CALL_TALK, &[], talk_ms / 1_000);
-                self.record(&CALL_ANGER_PEAK, &[], f64::from(*peak_anger));
+                self.record_of(call, &CALL_ANGER_PEAK, &[], f64::from(*peak_anger));
             }
         }
     }
@@ -440,10 +445,10 @@ impl Metrics {
         self.count(&BYPASSES, &[outcome, by], 1);
     }
 
-    fn observe_prompt(&self, what: &What) {
+    fn observe_prompt(&self, call: &str, what: &What) {
         let outcome = match what {
             What::PromptStarted { reaction_ms, .. } => {
-                self.record_ms(&REACTION, &[], *reaction_ms);
+                self.record_ms_of(call, &REACTION, &[], *reaction_ms);
                 "started"
             }
             What::PromptEnded { completed: true, .. } => "completed",
@@ -453,13 +458,13 @@ impl Metrics {
         self.count(&PROMPTS, &[outcome], 1);
     }
 
-    fn observe_reroute(&self, what: &What) {
+    fn observe_reroute(&self, call: &str, what: &What) {
         let (via, outcome) = match what {
             What::RerouteStarted { via, .. } => (via, "started"),
             What::Rerouted { via, answer_ms, gap_ms, .. } => {
-                self.record_ms(&REROUTE_ANSWER, &[via], *answer_ms);
+                self.record_ms_of(call, &REROUTE_ANSWER, &[via], *answer_ms);
                 if let Some(gap_ms) = gap_ms {
-                    self.record_ms(&REROUTE_GAP, &[via], *gap_ms);
+                    self.record_ms_of(call, &REROUTE_GAP, &[via], *gap_ms);
                 }
                 (via, "done")
             }
@@ -491,10 +496,6 @@ impl Metrics {
 
     fn count(&self, metric: &Metric, labels: &[&str], by: u64) {
         self.counter(metric, labels).increment(by);
-    }
-
-    fn record_ms(&self, metric: &Metric, labels: &[&str], milliseconds: u64) {
-        self.record(metric, labels, milliseconds as f64 / 1_000.0);
     }
 
     fn record(&self, metric: &Metric, labels: &[&str], value: f64) {

@@ -32,6 +32,7 @@ mod route;
 mod sip;
 mod sources;
 mod store;
+mod telemetry;
 mod token;
 mod users;
 mod web;
@@ -86,6 +87,7 @@ pub use oidc::OidcSettings;
 pub use reports::ReportSettings;
 pub use sources::{SourceFormat, SourcePlace, SourceSettings};
 pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, SiteSettings, StoreSettings, TrailSettings};
+pub use telemetry::TelemetrySettings;
 pub use token::{TenantTokenSource, Token, TokenSource};
 pub use users::UserSettings;
 pub(crate) use users::{TENANT, check_user_name, is_tenant};
@@ -138,6 +140,8 @@ pub struct Settings {
     pub capture: Option<CaptureSettings>,
     /// `[hep]`; `None` when the section is absent: then no collector is told of messages.
     pub hep: Option<HepSettings>,
+    /// `[telemetry]`; `None` when the section is absent: then no receiver is told of traces and logs.
+    pub telemetry: Option<TelemetrySettings>,
     /// `[speech]`.
     pub speech: SpeechSettings,
     /// `[policy]`.

@@ -14,6 +14,7 @@ pub mod inherited;
 pub mod listen;
 pub mod media;
 pub mod nats;
+pub mod otlp;
 pub mod pbx;
 pub mod provider;
 pub mod recognize;

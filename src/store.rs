@@ -61,7 +61,7 @@ pub(crate) use reels::keys_of_tests as reel_keys;
 use site::Door;
 #[cfg(test)]
 pub(crate) use site::tests::Nodes as NodesOfTests;
-pub use site::{REPORTS_LEASE, SiteFile, TakenOver};
+pub use site::{REPORTS_LEASE, SiteFile, SiteSession, TakenOver};
 use tidying::Tidying;
 
 /// The longest that a decision waits for the disk. When it takes longer the call goes on, and that is counted.

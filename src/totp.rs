@@ -47,6 +47,13 @@ impl TotpSecret {
         Ok(Self(secret.as_bytes().to_vec()))
     }
 
+    /// A hash of it, by which another one is told from it.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, &self.0).as_ref());
+        hash
+    }
+
     /// Reads one from a file.
     ///
     /// # Errors

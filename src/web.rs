@@ -5,6 +5,7 @@
 
 mod accounts;
 mod addresses;
+mod adopting;
 mod alerts;
 mod audio;
 mod audit;
@@ -66,6 +67,7 @@ mod trial;
 mod users;
 mod wall;
 mod webrtc;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -303,6 +305,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     if let Some(store) = app.store.clone() {
         if store.has_site() {
             tokio::spawn(shared::follow(app.clone(), store.clone()));
+            tokio::spawn(adopting::follow(app.clone(), store.clone()));
         }
         tokio::spawn(Arc::clone(&accounts).read(app.clone(), store));
     }

@@ -48,7 +48,7 @@ pub const LEG_BURST: Metric = histogram(
 
 impl Metrics {
     /// Takes up the quality of a leg that has ended.
-    pub(super) fn observe_leg(&self, LegReport { party, quality, .. }: &LegReport) {
+    pub(super) fn observe_leg(&self, call: &str, LegReport { party, quality, .. }: &LegReport) {
         let seconds = |milliseconds: Option<f32>| milliseconds.map(|milliseconds| milliseconds / 1_000.0);
         let by_party = [
             (&LEG_RATING, quality.r_factor),
@@ -56,7 +56,7 @@ impl Metrics {
             (&LEG_BURST, quality.burst_ratio),
         ];
         for (metric, value) in by_party {
-            value.into_iter().for_each(|value| self.record(metric, &[party], f64::from(value)));
+            value.into_iter().for_each(|value| self.record_of(call, metric, &[party], f64::from(value)));
         }
         let by_direction = [
             (&LEG_OPINION, "received", quality.mos_listening),
@@ -70,7 +70,7 @@ impl Metrics {
             (&LEG_DISCARDED, "reported", quality.discarded_reported),
         ];
         for (metric, direction, value) in by_direction {
-            value.into_iter().for_each(|value| self.record(metric, &[party, direction], f64::from(value)));
+            value.into_iter().for_each(|value| self.record_of(call, metric, &[party, direction], f64::from(value)));
         }
     }
 }

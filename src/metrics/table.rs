@@ -16,7 +16,7 @@ use super::site::{
     SITE_LIBRARIES_BEHIND,
 };
 use super::sources::{PULLS, SOURCE_ACCURACY, SOURCE_AGE, SOURCE_COMPLETENESS, SOURCE_ROWS};
-use super::watching::{CAPTURED_DROPPED, HEP};
+use super::watching::{CAPTURED_DROPPED, HEP, TELEMETRY};
 use super::{
     api::{CONNECTIONS, CONNECTIONS_REFUSED, REQUESTS_LIMITED},
     bounds::Bounds,
@@ -512,6 +512,7 @@ pub const TABLE: &[Metric] = &[
     COPIER_RESTARTS,
     CAPTURED_DROPPED,
     HEP,
+    TELEMETRY,
     REINVITES,
     BYPASSES,
     SIP_REFUSED,

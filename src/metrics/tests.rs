@@ -37,6 +37,12 @@ fn names_carry_their_unit() {
     assert_eq!(names.len(), TABLE.len());
 }
 
+fn tell_of_watching(metrics: &Metrics) {
+    metrics.count_captured_dropped(2);
+    metrics.count_hep("sent", 1);
+    metrics.count_told("traces", "sent", 1);
+}
+
 fn tell_of_site(metrics: &Metrics) {
     metrics.set_node("a");
     metrics.set_nodes_heard(1);
@@ -70,8 +76,7 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.set_media_restarts(1);
     metrics.count_copies_dropped(5);
     metrics.count_copier_restart();
-    metrics.count_captured_dropped(2);
-    metrics.count_hep("sent", 1);
+    tell_of_watching(&metrics);
     tell_of_site(&metrics);
     metrics.set_listener_up(true);
     metrics.set_listening_backlog(4);

@@ -76,7 +76,7 @@ impl Server {
         let (clock, metrics, readiness) = (Clock::start(), Metrics::new(), Arc::new(Readiness::default()));
         let (policies, sounds, sayings, texts) = load_policies(&settings, &metrics, &readiness)?;
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
-        let (watching, captured) = Watching::start(&settings, clock, &metrics)?;
+        let (watching, captured) = Watching::start(&settings, clock, &metrics, &log)?;
         let (media, media_inlet, (tap, copy_ring)) = start_media(&settings, clock, &readiness, &captured)?;
         let (fingerprint, handshakes, shaken) = handshakes::start(clock, media.clone())?;
         let (words, heard, heard_inlet) = start_words(&settings, &readiness)?;

@@ -1,4 +1,4 @@
-//! Whoever looks at calls from outside: messages that are followed, captures, and a collector.
+//! Whoever looks at calls from outside: messages that are followed, captures, and collectors.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use super::desk::Desk;
 use crate::cli::Failure;
 use crate::control::{Control, SipCommand};
 use crate::hep::Agent;
+use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
 use crate::settings::{HepSettings, SecretSource, Settings};
@@ -14,6 +15,7 @@ use crate::shell::capture::Captures;
 use crate::shell::clock::Clock;
 use crate::shell::hep::{Hep, HepOptions};
 use crate::shell::media::{CaptureRing, MediaHandle};
+use crate::shell::otlp::Otlp;
 use crate::shell::sip::leg_of;
 use crate::shell::sip::trace::Trace;
 
@@ -25,6 +27,7 @@ pub(super) struct Watching {
     trace: Option<Arc<Trace>>,
     captures: Option<Captures>,
     hep: Option<Hep>,
+    otlp: Option<Otlp>,
     /// Captured packets that had been dropped when that was last read.
     dropped: u64,
 }
@@ -36,11 +39,14 @@ impl Watching {
         settings: &Settings,
         clock: Clock,
         metrics: &Metrics,
+        log: &Log,
     ) -> Result<(Self, Arc<CaptureRing>), Failure> {
-        let Settings { capture, hep, sip, .. } = settings;
+        let Settings { capture, hep, sip, telemetry, node, .. } = settings;
+        let start = |wanted| Otlp::start(wanted, &node.name, log.lines(), metrics);
+        let otlp = telemetry.as_ref().map(start).transpose().map_err(|why| Failure::of("telemetry", why))?;
         let ring = Arc::new(CaptureRing::new(if capture.is_some() { CAPTURED_MAX } else { 1 }));
         if capture.is_none() && hep.is_none() {
-            return Ok((Self { trace: None, captures: None, hep: None, dropped: 0 }, ring));
+            return Ok((Self { trace: None, captures: None, hep: None, otlp, dropped: 0 }, ring));
         }
         let history_bytes = capture.as_ref().map_or(0, |capture| capture.history_bytes);
         let trace = Arc::new(Trace::new(sip.clone(), history_bytes));
@@ -48,11 +54,14 @@ impl Watching {
         let captures = capture.clone().map(start);
         let near = sip.shown(sip.listen());
         let hep = hep.as_ref().map(|wanted| start_hep(wanted, near, Arc::clone(&trace), metrics)).transpose()?;
-        Ok((Self { trace: Some(trace), captures, hep, dropped: 0 }, ring))
+        Ok((Self { trace: Some(trace), captures, hep, otlp, dropped: 0 }, ring))
     }
 
-    /// Tells the collector of what is told, where it is something for it.
-    pub(super) fn tell(&self, notice: &Notice) {
+    /// Tells collectors of what is told, where it is something for them.
+    pub(super) fn tell(&mut self, notice: &Notice) {
+        if let Some(otlp) = &mut self.otlp {
+            otlp.tell(notice);
+        }
         if let (Some(hep), What::LegEnded(leg)) = (&self.hep, &notice.what) {
             hep.leg_ended(&notice.call, leg);
         }

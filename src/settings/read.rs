@@ -34,6 +34,7 @@ use super::recognition::{FILES, check_region, check_regions_of, files, read_reco
 use super::reports::read_reports;
 use super::sources::read_sources;
 use super::store::{check_store, read_store};
+use super::telemetry::read_telemetry;
 use super::users::read_users;
 use super::web::read_web;
 use super::webrtc::read_webrtc;
@@ -117,6 +118,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         mail: read_mail(root.section("mail"), folder),
         capture: read_capture(root.section("capture")),
         hep: read_hep(root.section("hep"), folder),
+        telemetry: read_telemetry(root.section("telemetry"), folder),
         speech: read_speech(root.section("speech"), folder),
         forks: read_forks(root.section("forks")),
         policy: read_policy(root.section("policy"), folder),

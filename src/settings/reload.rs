@@ -48,6 +48,7 @@ impl Settings {
             mail: _,
             capture,
             hep,
+            telemetry,
             speech,
             policy: _,
             forks,
@@ -71,6 +72,7 @@ impl Settings {
         kept.store(&mut self.store, store.as_ref());
         kept.keep("capture", &mut self.capture, capture);
         kept.keep("hep", &mut self.hep, hep);
+        kept.keep("telemetry", &mut self.telemetry, telemetry);
         kept.forks(&mut self.forks, forks);
         kept.keep("webrtc", &mut self.webrtc, webrtc);
         // What needs the store waits with it.

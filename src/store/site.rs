@@ -9,6 +9,7 @@ mod between;
 mod configuration;
 mod door;
 mod parcels;
+mod sessions;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use tracing::warn;
 
 pub use configuration::SiteFile;
 pub(super) use door::Door;
+pub use sessions::SiteSession;
 
 use super::Store;
 use super::embedded::Embedded;
@@ -74,6 +76,7 @@ pub(super) struct Site {
     facts: Tree,
     made: Tree,
     minutes: Tree,
+    sessions: Tree,
 }
 
 impl std::fmt::Debug for Site {
@@ -116,6 +119,7 @@ impl Site {
             facts: tree("facts"),
             made: tree("made"),
             minutes: tree("minutes"),
+            sessions: tree("sessions"),
             together,
         })
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
+use super::forward::Vouched;
 use super::moment::Moment;
 use super::problem::Problem;
 use super::query::{LIST_MAX, asked, limit_of, page_end};
@@ -19,6 +20,7 @@ use super::routes::{App, no_such_call};
 use super::scope::Scope;
 use super::signing::Who;
 use super::trial::started;
+use super::whole::{self, Page, together};
 use crate::store::Store;
 
 /// How often the store is read for one list.
@@ -60,6 +62,18 @@ pub(super) struct CallList {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     next: Option<Moment>,
+    /// Nodes of the site that have not said in time which calls they keep.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<String>,
+}
+
+impl CallsQuery {
+    /// The same for another node, up to how many lines it is asked for.
+    fn carried(&self) -> String {
+        let before = self.before.map_or_else(String::new, |before| format!("before={before}&"));
+        let state = if self.state == Some(StateFilter::Ended) { "state=ended&" } else { "" };
+        format!("{before}{state}")
+    }
 }
 
 /// A line of the list.
@@ -70,15 +84,50 @@ enum Listed {
     Kept(Value),
 }
 
+impl Listed {
+    fn id(&self) -> String {
+        match self {
+            Listed::OnBoard(line) => line.id.clone(),
+            Listed::Kept(line) => line["id"].as_str().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
 pub(super) async fn calls(
     State(app): State<App>,
     who: Option<Extension<Who>>,
+    vouched: Option<Extension<Vouched>>,
     query: Result<Query<CallsQuery>, QueryRejection>,
 ) -> Result<Json<CallList>, Problem> {
     let query = asked(query)?;
     let limit = limit_of(query.limit)?;
+    let wants_kept = query.state != Some(StateFilter::Active);
+    // Another node asks for what is here.
+    let asker = who.as_deref().filter(|_| wants_kept && vouched.is_none());
+    let others = async {
+        match asker {
+            Some(who) => whole::pages(&app, who, &query.carried(), limit).await,
+            None => (Vec::new(), Vec::new()),
+        }
+    };
     let scope = Scope::of(who.as_deref());
-    let OnBoard { active, lines, is_enough } = on_board(&app, &scope, &query, limit);
+    let own = page(&app, &scope, &query, limit);
+    let (own, (others, missing)) = tokio::join!(own, others);
+    let (active, own) = own?;
+    let kept = |page: Page<Value>| {
+        let lines = page.lines.into_iter().map(|(started, line)| (started, Listed::Kept(line))).collect();
+        Page { lines, next: page.next }
+    };
+    let Page { lines, next } = match others.is_empty() {
+        true => own,
+        false => together(own, others.into_iter().map(kept).collect(), limit, Listed::id),
+    };
+    Ok(Json(CallList { active, calls: lines.into_iter().map(|(_, line)| line).collect(), next, missing }))
+}
+
+/// A page of what is here, and how many calls are up.
+async fn page(app: &App, scope: &Scope, query: &CallsQuery, limit: usize) -> Result<(usize, Page<Listed>), Problem> {
+    let OnBoard { active, lines, is_enough } = on_board(app, scope, query, limit);
     let shown: Shown = lines.iter().map(|line| (line.id.clone(), line.started)).collect();
     let listed = |line: Summary| (line.started, Listed::OnBoard(Box::new(line)));
     let mut calls: Vec<(Moment, Listed)> = lines.into_iter().map(listed).collect();
@@ -86,8 +135,8 @@ pub(super) async fn calls(
     let wants_kept = query.state != Some(StateFilter::Active) && !is_enough;
     if let Some(store) = app.store.as_ref().filter(|_| wants_kept) {
         let before = query.before.unwrap_or(Moment(u64::MAX));
-        let (kept, rest) = kept(store, &scope, before, &shown, limit).await.map_err(store_down)?;
-        calls.extend(kept.into_iter().map(|(started, line)| (started, Listed::Kept(of_node(&app, line)))));
+        let (kept, rest) = kept(store, scope, before, &shown, limit).await.map_err(store_down)?;
+        calls.extend(kept.into_iter().map(|(started, line)| (started, Listed::Kept(of_node(app, line)))));
         calls.sort_by_key(|(started, _)| Reverse(*started));
         // What lies between these is on the next page, and they with it.
         calls.retain(|(started, _)| rest.is_none_or(|rest| *started >= rest));
@@ -97,7 +146,7 @@ pub(super) async fn calls(
     let is_more = calls.len() > end;
     calls.truncate(end);
     let next = calls.last().filter(|_| is_more).map(|(started, _)| *started).or(unseen);
-    Ok(Json(CallList { active, calls: calls.into_iter().map(|(_, line)| line).collect(), next }))
+    Ok((active, Page { lines: calls, next }))
 }
 
 /// Lines of ended calls that are kept, newest first, without those that are shown from the board: as many as make a page with these,

@@ -2,11 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::routes::App;
+
+const OPEN_METRICS: &str = "application/openmetrics-text";
 
 /// `GET /healthz`.
 pub(super) async fn healthz() -> &'static str {
@@ -19,7 +21,13 @@ pub(super) async fn readyz(State(app): State<App>) -> Response {
     (status, Json(app.readiness.report())).into_response()
 }
 
-/// `GET /metrics`.
-pub(super) async fn metrics(State(app): State<App>) -> Response {
+/// `GET /metrics`: in the format of OpenMetrics, with exemplars, for whoever takes that; otherwise in Prometheus' older one.
+pub(super) async fn metrics(State(app): State<App>, headers: HeaderMap) -> Response {
+    let accepts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let is_open = accepts.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with(OPEN_METRICS));
+    if is_open {
+        let kind = format!("{OPEN_METRICS}; version=1.0.0; charset=utf-8");
+        return ([(CONTENT_TYPE, kind)], app.metrics.render_open()).into_response();
+    }
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render()).into_response()
 }

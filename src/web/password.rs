@@ -11,6 +11,7 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::adopting;
 use super::libraries::blocking;
 use super::limits::Peer;
 use super::orders::Body;
@@ -89,6 +90,7 @@ async fn changed(
     let no_longer = || refused(Problem::new(StatusCode::UNAUTHORIZED, "nobody signs in by that name any more"));
     let number = app.signed.begin(headers, &name, settings.ok_or_else(no_longer)?, None);
     let number = number.map_err(|why| refused(Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)))?;
+    adopting::tell(app).await;
     let cookie = set_cookie(headers, &number, AGE_MAX);
     Ok(([(SET_COOKIE, cookie)], Json(SessionBody::new(name, role))).into_response())
 }

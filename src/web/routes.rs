@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use super::Inside;
 use super::accounts::Accounts;
 use super::addresses::{closed, open};
+use super::adopting::adopted;
 use super::elsewhere::{CALLS, call_of, elsewhere};
 use super::etag;
 use super::forward::{Vouched, forward};
@@ -42,6 +43,7 @@ use super::seats::Seats;
 use super::server::{self, CLOSE_LIMIT};
 use super::shared::Shared;
 use super::signing::{Ended, Signed, Who};
+use super::whole::kept_elsewhere;
 use crate::notice::Notice;
 use crate::shell::told::Told;
 
@@ -173,6 +175,7 @@ pub(super) fn router(app: App) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), admit));
     open.merge(closed)
         .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "not with this method"))
+        .layer(middleware::from_fn_with_state(app.clone(), adopted))
         .layer(middleware::from_fn(bound))
         .with_state(app)
 }
@@ -201,13 +204,18 @@ async fn admit(State(app): State<App>, path: Option<MatchedPath>, mut request: R
         let refused = Problem::new(StatusCode::FORBIDDEN, format!("not as {}", role.name())).into_response();
         return recorded(&app, &access, refused).await;
     }
-    if !sees(&app, &Scope::of(Some(&who)), &mut request).await {
+    let kept_there = kept_elsewhere(&app, &who, &mut request).await;
+    if kept_there.is_none() && !sees(&app, &Scope::of(Some(&who)), &mut request).await {
         // Whether there is such a call is not for them to know.
         let refused = recorded(&app, &access, no_such_call().into_response()).await;
         // In pieces, as every answer to a person: a length would tell it from that about a call that there is not.
         return refused.map(|body| Body::from_stream(body.into_data_stream()));
     }
-    let response = match elsewhere(&app, &mut request).await {
+    let there = match kept_there {
+        None => elsewhere(&app, &mut request).await,
+        there => there,
+    };
+    let response = match there {
         Some(there) => {
             let (doing, who) = (app.clone(), who.clone());
             let deed = async move {

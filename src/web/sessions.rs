@@ -3,6 +3,8 @@
 //! Pure: whoever asks says what time it is. A session ends when nobody uses it, when it is old, and when the user's entry in
 //! the configuration goes or has another password or second factor.
 
+mod site;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::pii::Pii;
 use crate::settings::UserSettings;
+pub(super) use site::{News, Now, lapsed};
 
 /// How long a session lasts that nobody uses, and at most.
 pub(super) const IDLE_MAX: Duration = Duration::from_secs(30 * 60);
@@ -41,6 +44,8 @@ pub(super) struct Sessions {
     suspects: HashMap<String, Suspect>,
     /// Of each user who has signed in with a code, the time that the last one was of; no more than there are users.
     codes: HashMap<String, u64>,
+    /// Those that are over, of which other nodes of the site still have to be told.
+    gone: Vec<Name>,
 }
 
 #[derive(Debug)]
@@ -55,6 +60,8 @@ struct Session {
     shown: Shown,
     /// The OpenID provider's word for it, where it began there.
     id_token: Option<Pii<String>>,
+    /// When it was used last as far as other nodes of the site know, if they know of it.
+    told: Option<Duration>,
 }
 
 /// The calls that somebody was shown last in a session; clones are the same.
@@ -152,6 +159,17 @@ impl Sessions {
     ) -> Result<String, &'static str> {
         let number = by_chance()?;
         self.suspects.remove(user);
+        self.make_room(user);
+        let ended = CancellationToken::new();
+        let shown = Shown::default();
+        let (user, id_token) = (user.to_owned(), id_token.map(Pii::from));
+        let session = Session { user, settings, began: now, used: now, ended, shown, id_token, told: None };
+        self.sessions.insert(name_of(&number), session);
+        Ok(number)
+    }
+
+    /// Ends a session of somebody's, or another one, where there are as many as there may be.
+    fn make_room(&mut self, user: &str) {
         let is_own = |session: &Session| session.user == user;
         let own = self.sessions.values().filter(|session| is_own(session)).count();
         if own >= SESSIONS_OF_ONE_MAX {
@@ -159,12 +177,6 @@ impl Sessions {
         } else if self.sessions.len() >= SESSIONS_MAX {
             self.end_unused(|_| true);
         }
-        let ended = CancellationToken::new();
-        let shown = Shown::default();
-        let (user, id_token) = (user.to_owned(), id_token.map(Pii::from));
-        let session = Session { user, settings, began: now, used: now, ended, shown, id_token };
-        self.sessions.insert(name_of(&number), session);
-        Ok(number)
     }
 
     /// Whose session it is, while it lasts; it was used then.
@@ -220,7 +232,10 @@ impl Sessions {
     }
 
     fn remove(&mut self, name: &Name) -> Option<Session> {
-        self.sessions.remove(name).inspect(|session| session.ended.cancel())
+        let session = self.sessions.remove(name)?;
+        session.ended.cancel();
+        self.note_gone(*name, &session);
+        Some(session)
     }
 }
 
@@ -230,7 +245,8 @@ impl Session {
     }
 }
 
-fn name_of(number: &str) -> Name {
+/// What a session is known by to whoever must not have its number.
+pub(super) fn name_of(number: &str) -> Name {
     let mut name = [0; 32];
     name.copy_from_slice(digest(&SHA256, number.as_bytes()).as_ref());
     name

@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
+use super::adopting;
 use super::limits::{Peer, address, network};
 use super::live::{Live, TenantToken};
 use super::moment::Moment;
@@ -29,9 +30,10 @@ use super::problem::Problem;
 use super::routes::App;
 use super::scope::Scope;
 use super::seats::Seats;
-use super::sessions::{AGE_MAX, IDLE_MAX, Known, Sessions, Shown};
+use super::sessions::{AGE_MAX, IDLE_MAX, Known, News, Now, Sessions, Shown};
 use crate::pii::Pii;
 use crate::settings::{UserSettings, is_this_machine};
+use crate::store::SiteSession;
 use crate::users::{PasswordDigest, Role};
 
 pub(super) const COOKIE_NAME: &str = "calmline_session";
@@ -43,6 +45,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(15);
 const CHECKS_MAX: usize = 1;
 /// Sign-ins that wait for their turn; further ones, and those of an address that has as many as are left, are told to come again.
 const WAITING_MAX: usize = 32;
+/// Questions at a time for sessions that began at another node.
+const ASKING_MAX: usize = 4;
 /// The longest name and password that are looked at, bytes.
 const FIELD_BYTES_MAX: usize = 256;
 
@@ -53,6 +57,9 @@ pub(super) struct Signed {
     checks: Arc<Semaphore>,
     waiting: Arc<Seats>,
     started: Instant,
+    /// Whoever tells the site's database of sessions, one at a time, and whoever asks there for one.
+    telling: Arc<tokio::sync::Mutex<()>>,
+    asking: Arc<Semaphore>,
     /// What a password is compared with whose user there is none of, so that it takes as long.
     nobody: Arc<PasswordDigest>,
 }
@@ -174,6 +181,8 @@ impl Signed {
             checks: Arc::new(Semaphore::new(CHECKS_MAX)),
             waiting: Seats::new(WAITING_MAX, "sign-ins"),
             started: Instant::now(),
+            telling: Arc::default(),
+            asking: Arc::new(Semaphore::new(ASKING_MAX)),
             nobody: Arc::new(PasswordDigest::of("nobody has this password")?),
         })
     }
@@ -185,7 +194,7 @@ impl Signed {
             return None;
         }
         let live = app.live.load();
-        let found = self.sessions().user(number, |name| live.users.get(name), self.started.elapsed());
+        let found = self.sessions().user(number, |name| live.users.get(name), self.now());
         found.map(|Known { user, settings, ended, shown }| {
             let scope = Scope::of_user(settings);
             Who::Person { user, role: settings.role, ended, shown, scope }
@@ -205,12 +214,17 @@ impl Signed {
 
     /// Ends sessions, and what is open in them, that are not what they were any more.
     pub(super) fn look(&self, live: &Live) {
-        self.sessions().sweep(|name| live.users.get(name), self.started.elapsed());
+        self.sessions().sweep(|name| live.users.get(name), self.now());
     }
 
-    /// The time by which sessions last.
+    /// The time by which sessions last. It counts from before the start: a session may have begun earlier at another node.
     pub(super) fn now(&self) -> Duration {
-        self.started.elapsed()
+        AGE_MAX + self.started.elapsed()
+    }
+
+    /// The same moment by everybody's clock, too.
+    pub(super) fn at(&self) -> Now {
+        Now { here: self.now(), everywhere: Duration::from_millis(Moment::now().0) }
     }
 
     /// Begins the session of somebody who was let in, by the token of a provider's or here: its number. Whoever was signed in in
@@ -227,12 +241,47 @@ impl Signed {
     ) -> Result<String, &'static str> {
         let mut sessions = self.sessions();
         cookie(headers).into_iter().for_each(|before| drop(sessions.end(before)));
-        sessions.begin(user, settings, id_token, self.started.elapsed())
+        sessions.begin(user, settings, id_token, self.now())
     }
 
     /// Ends a session; the OpenID provider's word for it, where it began there.
     pub(super) fn end(&self, number: &str) -> Option<Pii<String>> {
         self.sessions().end(number)
+    }
+
+    /// Whoever tells other nodes of sessions does so in turn.
+    pub(super) fn telling(&self) -> &tokio::sync::Mutex<()> {
+        &self.telling
+    }
+
+    /// Whoever asks for a session of another node has one of few turns.
+    pub(super) fn asking(&self) -> &Semaphore {
+        &self.asking
+    }
+
+    /// Whether a session of that number is here.
+    pub(super) fn knows(&self, number: &str) -> bool {
+        self.sessions().knows(number)
+    }
+
+    /// Takes in a session that began at another node.
+    pub(super) fn adopt(&self, told: &SiteSession, live: &Live) {
+        self.sessions().adopt(told, |name| live.users.get(name), self.at());
+    }
+
+    /// What other nodes do not know yet.
+    pub(super) fn news(&self) -> News {
+        self.sessions().news(self.at())
+    }
+
+    /// They know it now.
+    pub(super) fn told(&self, news: &News) {
+        self.sessions().told(news, self.at());
+    }
+
+    /// Makes sessions what all nodes had told of them, at `since` or later.
+    pub(super) fn hear(&self, all: &[SiteSession], since: Duration) {
+        self.sessions().hear(all, since, self.at());
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
@@ -241,7 +290,7 @@ impl Signed {
 
     /// The user's entry, when the password is right.
     async fn check(self, known: Option<UserSettings>, given: Credentials) -> Result<UserSettings, Refusal> {
-        let locked = |user: &str| self.sessions().locked(user, self.started.elapsed()).map(Refusal::Locked);
+        let locked = |user: &str| self.sessions().locked(user, self.now()).map(Refusal::Locked);
         if let Some(refusal) = locked(&given.user) {
             return Err(refusal);
         }
@@ -283,7 +332,7 @@ impl Signed {
                 return Ok(known);
             }
         }
-        Err(Refusal::Wrong { locks: sessions.wrong(user, self.started.elapsed()) })
+        Err(Refusal::Wrong { locks: sessions.wrong(user, self.now()) })
     }
 }
 
@@ -326,6 +375,7 @@ async fn entered(app: &App, headers: &HeaderMap, user: String, settings: UserSet
         Err(why) => return Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
     };
     app.audit("signed_in", &user, "", json!({ "role": role.name() })).await;
+    adopting::tell(app).await;
     let cookie = set_cookie(headers, &number, AGE_MAX);
     ([(SET_COOKIE, cookie)], Json(SessionBody::new(user, role))).into_response()
 }
@@ -377,6 +427,7 @@ pub(super) async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Resp
         app.audit("signed_out", who.name(), "", json!({})).await;
     }
     let id_token = cookie(&headers).and_then(|number| app.signed.end(number));
+    adopting::tell(&app).await;
     let nobody = [(SET_COOKIE, set_cookie(&headers, "", Duration::ZERO))];
     match oidc::way_out(&app, id_token).await {
         Some(provider) => (nobody, Json(SignedOut { provider })).into_response(),

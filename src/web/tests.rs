@@ -320,6 +320,12 @@ async fn metrics_are_served() {
     assert!(reply.head.contains("content-type: text/plain; version=0.0.4"), "{}", reply.head);
     assert!(reply.body.contains("calmline_calls_active 0"), "{}", reply.body);
     assert!(!reply.head.contains("access-control-allow-origin"), "{}", reply.head);
+    let accepted = format!(
+        "authorization: Bearer {TOKEN}\r\naccept: application/openmetrics-text;version=1.0.0;q=0.8,text/plain;q=0.5\r\n"
+    );
+    let reply = Wire(fixture.handle.addr).ask("GET", "/metrics", &accepted).await;
+    assert!(reply.head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{}", reply.head);
+    assert!(reply.body.ends_with("# EOF\n"), "{}", reply.body);
 }
 
 #[tokio::test]

@@ -2208,6 +2208,8 @@ export interface components {
             /** @description Calls that are up and whoever asks may see, listed or not. */
             active: number;
             calls: components["schemas"]["Summary"][];
+            /** @description Nodes of the site that have not said in time which calls they keep. */
+            missing?: string[];
             /**
              * Format: date-time
              * @description What `before` goes on by where there may be older calls, however few are listed here.

@@ -115,6 +115,7 @@ export const en: Texts = {
     open: (who) => `Open the call from ${who}`,
     more: "Load more",
     noEnded: "No call has ended yet.",
+    missing: (nodes: string) => `Without the calls of these nodes, which have not answered: ${nodes}.`,
     anonymous: "anonymous",
   },
   alerts: ALERTS.en,

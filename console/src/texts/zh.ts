@@ -112,6 +112,7 @@ export const zh = {
     open: (who: string) => `打开通话：${who}`,
     more: "加载更多",
     noEnded: "还没有已结束的通话。",
+    missing: (nodes: string) => `以下节点未及时答复，其通话未列出：${nodes}。`,
     anonymous: "匿名",
   },
   alerts: ALERTS.zh,

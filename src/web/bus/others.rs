@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Bus, State};
 use crate::notice::{Notice, What};
+use crate::web::elsewhere::Whereabouts;
 use crate::web::moment::Moment;
 use crate::web::record::{CallRecord, TimedNotice};
 
@@ -73,6 +74,14 @@ impl Bus {
         let node = state.board.call(call)?.node.clone()?;
         let address = state.addresses.get(&node).cloned().flatten();
         (Some(&*node) != self.node()).then_some((node, address))
+    }
+
+    /// The other nodes that are there, and where people reach them.
+    pub(in super::super) fn others(&self) -> Vec<Whereabouts> {
+        let state = self.state();
+        let other =
+            |(node, address): (&String, &Option<String>)| Whereabouts { node: node.clone(), address: address.clone() };
+        state.addresses.iter().filter(|(node, _)| Some(node.as_str()) != self.node()).map(other).collect()
     }
 
     /// What this node has told of its calls that are up, and the number of the last event by then.

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ANSWER, ANSWERED_BY, Answer, Asker, LONG, ORDER, Order, Vouched, carried, pieces};
 use crate::shell::nats::{Carried, Carrier};
+use crate::web::elsewhere::CALLS;
 use crate::web::moment::Moment;
 use crate::web::problem::Problem;
 use crate::web::routes::App;
@@ -114,7 +115,7 @@ async fn answered(
         Err(refused) => Err(refused),
     };
     let path = order.target.split('?').next().unwrap_or_default();
-    let is_long = LONG.iter().any(|end| path.ends_with(end));
+    let is_long = LONG.iter().any(|end| path.ends_with(end)) || is_whole_call(path);
     let response = match outcome {
         Ok(request) => match TowerToHyperService::new(router).call(request).await {
             Ok(response) => response,
@@ -130,6 +131,12 @@ async fn answered(
     let sealed = sealed(app, order.id, response).await?;
     carrier.answer(carried, sealed).await;
     Ok(())
+}
+
+/// Whether it is all that is shown of a call, which may be long.
+fn is_whole_call(path: &str) -> bool {
+    let ids = CALLS.iter().filter_map(|place| path.strip_prefix(place.trim_end_matches("{id}")));
+    ids.into_iter().any(|id| !id.is_empty() && !id.contains('/'))
 }
 
 /// Answers with what comes before the body, which follows in pieces.

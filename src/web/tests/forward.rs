@@ -262,3 +262,85 @@ async fn a_library_put_in_force_at_one_node_comes_to_all_and_one_that_cannot_tak
     readers.iter().for_each(tokio::task::JoinHandle::abort);
     started.iter().for_each(|node| node.store.stop());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_signed_in_at_one_node_is_at_all_until_they_sign_out_at_any() {
+    let (Some(nats), Some(nodes)) = (Nats::start(""), NodesOfTests::new()) else { return };
+    let li: BTreeMap<String, UserSettings> = [("li".to_owned(), user(Role::Supervisor))].into();
+    let mut started = Vec::new();
+    for name in ["a", "b"] {
+        let node = Node::start(name, &nats, &nodes, &[]).await;
+        let live = LiveOptions { users: li.clone(), ..options(node.fixture.handle.addr).live };
+        node.fixture.handle.exchange(live).expect("random numbers");
+        started.push(node);
+    }
+    let [a, b] = &started[..] else { unreachable!("there are two") };
+    let is_in = async |node: &Node, cookie: &str| node.ask(cookie, "GET", "/v1/session", "").await.status == 200;
+    let signed_in = cookie(&sign_in(&a.wire(), "li", PASSWORD).await);
+    assert!(is_in(b, &signed_in).await, "at once");
+    assert_eq!(b.ask(&signed_in, "GET", "/v1/calls", "").await.status, 200);
+    let made_up = signed_in.replace("calmline_session=", "calmline_session=A");
+    assert!(!is_in(b, &made_up).await && !is_in(b, &made_up.replace("=A", "=AB")).await);
+
+    assert_eq!(b.ask(&signed_in, "DELETE", "/v1/session", "").await.status, 204);
+    while is_in(a, &signed_in).await {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(!is_in(b, &signed_in).await, "it does not come back");
+    // A node that is started anew knows who was signed in before.
+    let again = cookie(&sign_in(&b.wire(), "li", PASSWORD).await);
+    let c = Node::start("c", &nats, &nodes, &[]).await;
+    let live = LiveOptions { users: li, ..options(c.fixture.handle.addr).live };
+    c.fixture.handle.exchange(live).expect("random numbers");
+    assert!(is_in(&c, &again).await);
+    [a, b, &c].into_iter().for_each(|node| node.store.stop());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_node_lists_and_shows_the_ended_calls_of_all() {
+    let (Some(nats), Some(nodes)) = (Nats::start(""), NodesOfTests::new()) else { return };
+    let li = [("li", Role::Supervisor)];
+    let (a, b) = (Node::start("a", &nats, &nodes, &li).await, Node::start("b", &nats, &nodes, &li).await);
+    let samples = one_of_each();
+    let (begin, end) = (&samples[0], samples.last().expect("there are some"));
+    let mut all = Vec::new();
+    for minute in 0..7_u64 {
+        let (node, name) = if minute % 2 == 0 { (&a, "a") } else { (&b, "b") };
+        let call = format!("call-{name}-{minute}");
+        for (notice, after) in [(begin, 0), (end, 30_000)] {
+            node.store.keep(&Notice { call: call.clone(), ..notice.clone() }, Moment(BEGAN + minute * 60_000 + after));
+        }
+        all.insert(0, call);
+    }
+    for node in [&a, &b] {
+        // Once it has done what it was told before.
+        node.store.erase("13900000000".to_owned()).await.expect("written").expect("nobody is held");
+        while node.fixture.bus.others().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    for (node, limit) in [(&a, 1), (&a, 3), (&b, 2), (&b, 100)] {
+        let (mut listed, mut before) = (Vec::new(), String::new());
+        loop {
+            let page = node.wire().ask_with_token("GET", &format!("/v1/calls?limit={limit}{before}")).await.json();
+            assert_eq!(page.get("missing"), None, "{page}");
+            let calls = page["calls"].as_array().expect("a list");
+            listed.extend(calls.iter().map(|call| call["id"].as_str().expect("a name").to_owned()));
+            let Some(next) = page["next"].as_str() else { break };
+            before = format!("&before={next}");
+        }
+        assert_eq!(listed, all, "{limit} at a time");
+    }
+
+    let shown = a.wire().ask_with_token("GET", "/v1/calls/call-b-3").await;
+    assert_eq!((shown.status, &shown.json()["node"]), (200, &"b".into()), "{}", shown.body);
+    assert_eq!(a.wire().ask_with_token("GET", "/v1/calls/call-c-3").await.status, 404, "nobody keeps it");
+    let cookie = cookie(&sign_in(&b.wire(), "li", PASSWORD).await);
+    assert_eq!(b.ask(&cookie, "GET", "/v1/calls/call-a-2", "").await.status, 200);
+    let trail = a.wire().ask_with_token("GET", "/v1/audit?who=li&limit=100").await.body;
+    assert!(trail.contains("/v1/calls/call-a-2"), "its node has on record who looked: {trail}");
+    [&a, &b].into_iter().for_each(|node| node.store.stop());
+}
+
+/// When the calls of lists began, milliseconds since 1970.
+const BEGAN: u64 = 1_700_000_000_000;
