@@ -143,6 +143,12 @@ impl Recognizing {
         places.close(leg);
         if by_ear {
             places.sought.insert(leg, Sought::new(language));
+            // Whatever is found, somebody has to hear it by then.
+            for each in Language::ALL.into_iter().filter(|each| *each != language) {
+                if let Err(error) = places.lane(each, &self.0) {
+                    warn!(%error, language = each.code(), "no thread to listen for words with");
+                }
+            }
         }
         match places.lane(language, &self.0) {
             Ok(lane) => {
