@@ -88,7 +88,8 @@ fn is_open(text: &str, before: &Unit, next: &Range<usize>) -> bool {
     }
     let meets_han = |at: Option<char>| at.is_some_and(is_han);
     if before.is_number() {
-        return before.bytes.len() >= DIGITS_ALONE_MIN && meets_han(text[next.clone()].chars().next());
+        let digits = text[before.bytes.clone()].chars().filter(|character| character.is_numeric()).count();
+        return digits >= DIGITS_ALONE_MIN && meets_han(text[next.clone()].chars().next());
     }
     meets_han(text[before.bytes.clone()].chars().next()) || meets_han(text[next.clone()].chars().next())
 }
