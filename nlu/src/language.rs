@@ -1,24 +1,22 @@
 //! Which language a party speaks, by the first seconds of its speech: Mandarin or English, and how sure.
 //!
-//! Looks at how speech sounds over a few seconds (the same windows as the emotion model), not at words. Decides once: after
-//! 3 s of speech when it is sure, after 6 s in any case. Figures and training: docs/MODELS.md, nlu/train/language.
+//! Looks at how speech sounds over a few seconds (the same windows as the emotion model), not at words. Decides once, after
+//! 6 s of speech. Figures and training: docs/MODELS.md, nlu/train/language.
 
 use crate::features::{Extractor, HOP, SAMPLE_RATE_HZ};
 use crate::recognition::Language;
 use crate::window::VALUES;
 
-/// `LNG1`, how many values a window has, the offsets after 3 s and after 6 s, and of each value its mean, its deviation and
-/// its weight, after 3 s and after 6 s. Little-endian, 4 bytes each.
+/// `LNG1`, how many values a window has, the offset, and of each value its mean, its deviation and its weight.
+/// Little-endian, 4 bytes each.
 static TABLE: &[u8] = include_bytes!("../models/language.bin");
-const HEAD: usize = 16;
-const ENTRY: usize = 24;
+const HEAD: usize = 12;
+const ENTRY: usize = 12;
 
-/// Speech after which it is decided when that is sure, and in any case; hops of 10 ms.
-const EARLY_HOPS: u32 = 300;
-const LATE_HOPS: u32 = 600;
-/// The probability from which a language is surely spoken: early, and late.
-const EARLY_SURE: f32 = 0.98;
-const LATE_SURE: f32 = 0.9;
+/// Speech after which it is decided, hops of 10 ms: after 3 s it is no surer the more it seems so.
+const SPEECH_HOPS: u32 = 600;
+/// The probability from which a language is surely spoken.
+const SURE: f32 = 0.9;
 /// A value counts up to so many deviations from its mean.
 const DEVIATIONS_MAX: f32 = 3.0;
 
@@ -43,7 +41,6 @@ pub struct LanguageFinder {
     /// Sums over the windows so far.
     sums: Option<Box<[f32; VALUES]>>,
     windows: u32,
-    is_early_over: bool,
     is_done: bool,
 }
 
@@ -70,19 +67,13 @@ impl LanguageFinder {
     }
 
     fn decide(&mut self) -> Option<LanguageFound> {
-        let is_late = self.speech_hops >= LATE_HOPS;
-        if !is_late && (self.speech_hops < EARLY_HOPS || self.is_early_over) {
-            return None;
-        }
-        let sums = self.sums.as_ref()?;
-        let english = probability(sums, self.windows, is_late);
+        let sums = self.sums.as_ref().filter(|_| self.speech_hops >= SPEECH_HOPS)?;
+        let english = probability(sums, self.windows);
         let (language, probability) =
             if english >= 0.5 { (Language::English, english) } else { (Language::Mandarin, 1.0 - english) };
-        let is_sure = probability >= if is_late { LATE_SURE } else { EARLY_SURE };
-        self.is_early_over = true;
-        self.is_done = is_late || is_sure;
+        self.is_done = true;
         let speech = u64::from(self.speech_hops) * HOP as u64;
-        self.is_done.then_some(LanguageFound { language, probability, is_sure, speech })
+        Some(LanguageFound { language, probability, is_sure: probability >= SURE, speech })
     }
 }
 
@@ -94,15 +85,13 @@ impl LanguageFound {
 }
 
 /// The probability of English by the mean of some windows.
-fn probability(sums: &[f32; VALUES], windows: u32, is_late: bool) -> f32 {
-    let offset = number(if is_late { 12 } else { 8 });
-    let stage = if is_late { 12 } else { 0 };
+fn probability(sums: &[f32; VALUES], windows: u32) -> f32 {
     let parts = sums.iter().zip((HEAD..).step_by(ENTRY)).map(|(sum, entry)| {
-        let [mean, deviation, weight] = [0, 4, 8].map(|at| number(entry + stage + at));
+        let [mean, deviation, weight] = [0, 4, 8].map(|at| number(entry + at));
         let value = (sum / windows as f32 - mean) / deviation;
         weight * value.clamp(-DEVIATIONS_MAX, DEVIATIONS_MAX)
     });
-    1.0 / (1.0 + (-(offset + parts.sum::<f32>())).exp())
+    1.0 / (1.0 + (-(number(8) + parts.sum::<f32>())).exp())
 }
 
 /// The number at a byte of the table.
@@ -122,7 +111,7 @@ mod tests {
         let count = u32::from_le_bytes(TABLE[4..8].try_into().expect("four bytes")) as usize;
         assert_eq!((count, TABLE.len()), (VALUES, HEAD + VALUES * ENTRY));
         for entry in (HEAD..TABLE.len()).step_by(ENTRY) {
-            assert!(number(entry + 4) > 0.0 && number(entry + 16) > 0.0, "deviations");
+            assert!(number(entry + 4) > 0.0, "a deviation");
         }
     }
 
@@ -136,7 +125,7 @@ mod tests {
         };
         let found = of(160);
         let [one] = found[..] else { panic!("{found:?}") };
-        assert!((0.5..=1.0).contains(&one.probability) && (3.0..6.2).contains(&one.speech_s()), "{one:?}");
+        assert!((0.5..=1.0).contains(&one.probability) && (6.0..6.2).contains(&one.speech_s()), "{one:?}");
         assert_eq!(of(80).len(), 1);
     }
 

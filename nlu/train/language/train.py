@@ -18,9 +18,11 @@ import spoken
 import streams
 
 TURNS = 3
-# Speech after which is decided, seconds; as in nlu/src/language.rs, with the probabilities that are enough.
+# Speech after which is judged, seconds; after the last of them the program decides, and has listened to so much at least
+# in tests, where a stream holds no more. As in nlu/src/language.rs, with the probability that is enough.
 STAGES = (3.0, 6.0)
-SURE = (0.98, 0.9)
+LEAST = (3.0, 4.0)
+SURE = 0.9
 VALUES = 570
 # How much more the differences between corpora of a language count than those inside of one, and the share of all
 # directions alike.
@@ -40,13 +42,16 @@ class Table:
         self.turns = numpy.array([turn for _, _, turn in meta])
         self.english = numpy.array([DIGITS[spoken.LANGUAGES[corpus]] for corpus in self.corpora])
         self.means = numpy.zeros((len(STAGES), len(meta), VALUES))
+        # Whether anything was heard by then, and whether that was as much as the program waits for.
+        self.known = numpy.zeros(len(meta), bool)
         self.there = numpy.zeros((len(STAGES), len(meta)), bool)
         ends = numpy.searchsorted(rows[:, 0], numpy.arange(len(meta) + 1))
         for i in range(len(meta)):
             own = rows[ends[i] : ends[i + 1]]
             for stage, seconds in enumerate(STAGES):
                 heard = own[own[:, 1] <= seconds]
-                self.there[stage, i] = len(heard) > 0 and own[-1, 1] >= seconds
+                self.known[i] = len(heard) > 0
+                self.there[stage, i] = len(heard) > 0 and own[-1, 1] >= LEAST[stage]
                 if len(heard):
                     self.means[stage, i] = heard[:, 2:].mean(axis=0)
 
@@ -70,7 +75,7 @@ def heard(shared, work, program):
 
 def learn(table, stage, chosen):
     """Mean, deviation, weights and offset of a discriminant that knows the chosen streams."""
-    chosen = chosen & table.there[stage]
+    chosen = chosen & table.known
     values, corpora, english = table.means[stage][chosen], table.corpora[chosen], table.english[chosen]
     mean, deviation = values.mean(axis=0), values.std(axis=0) + 1e-6
     scaled = numpy.clip((values - mean) / deviation, -DEVIATIONS_MAX, DEVIATIONS_MAX)
@@ -149,7 +154,7 @@ def lines(table, stage, told):
             probability = numpy.where(truth == 1, english[own], 1 - english[own])
             right = probability >= 0.5
             low, high = interval(right, table.speakers[test][own])
-            sure = numpy.maximum(probability, 1 - probability) >= SURE[stage]
+            sure = numpy.maximum(probability, 1 - probability) >= SURE
             wrong = (~right & sure).mean()
             yield (
                 f"| {corpus} ({spoken.LANGUAGES[corpus]}) | {name} | {own.sum()} | {len(set(table.speakers[test][own]))} | "
@@ -172,35 +177,32 @@ def together(table, told):
 
 def main(shared, work, models, program):
     table = heard(shared, work, program)
-    text, stages = [], []
+    text = []
     for stage, seconds in enumerate(STAGES):
         told, (slope, offset) = judge(table, stage)
         balanced, error, right, probability = together(table, told)
-        sure = probability >= SURE[stage]
+        sure = probability >= SURE
         text += [
-            f"\n## After {seconds:.0f} s of speech\n",
+            f"\n## After {seconds:.0f} s of speech{', or as much as a stream has (4 s at least)' * stage}\n",
             f"Both languages alike: **{100 * balanced:.0f} %** of streams. Calibration error {100 * error:.0f} points. Sure "
-            f"(from {SURE[stage]} on) in {100 * sure.mean():.0f} % of the streams, and then right in "
+            f"(from {SURE} on) in {100 * sure.mean():.0f} % of the streams, and then right in "
             f"{100 * right[sure].mean():.1f} %.\n",
             "| corpus | left out with | streams | speakers | right % (95 %) | surely right % | surely wrong % |",
             "|---|---|---|---|---|---|---|",
             *lines(table, stage, told),
         ]
-        mean, deviation, weights, middle = learn(table, stage, numpy.ones(len(table.turns), bool))
-        stages.append((mean, deviation, slope * weights, slope * middle + offset))
-    write(stages, pathlib.Path(models))
+    mean, deviation, weights, middle = learn(table, stage, numpy.ones(len(table.turns), bool))
+    write(mean, deviation, slope * weights, slope * middle + offset, pathlib.Path(models))
     head = (pathlib.Path(__file__).resolve().parent / "card.md").read_text(encoding="utf-8")
     (pathlib.Path(models) / "language.md").write_text(head + "\n".join(text) + "\n", encoding="utf-8")
     print("\n".join(text))
 
 
-def write(stages, models):
-    """`language.bin`: of each stage the offset, and of each value its mean, deviation and weight at each stage."""
-    (early_mean, early_deviation, early, early_offset), (mean, deviation, late, late_offset) = stages
-    out = struct.pack("<4sIff", b"LNG1", VALUES, early_offset, late_offset)
-    for i in range(VALUES):
-        numbers = (early_mean[i], early_deviation[i], early[i], mean[i], deviation[i], late[i])
-        out += struct.pack("<6f", *numbers)
+def write(mean, deviation, weights, offset, models):
+    """`language.bin`: the offset, and of each value its mean, deviation and weight."""
+    out = struct.pack("<4sIf", b"LNG1", VALUES, offset)
+    for numbers in zip(mean, deviation, weights):
+        out += struct.pack("<3f", *numbers)
     (models / "language.bin").write_bytes(out)
 
 
