@@ -168,6 +168,9 @@ impl Recognizing {
         if let Some(found) = places.sought.get_mut(&leg).and_then(|sought| sought.push(position, samples)) {
             places.settle(leg, found);
         }
+        if places.sought.get(&leg).is_some_and(Sought::is_over) {
+            places.sought.remove(&leg);
+        }
         places.tell(&self.0.heard);
     }
 

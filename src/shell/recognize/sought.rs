@@ -8,6 +8,9 @@ use nlu::{LanguageFinder, LanguageFound};
 /// Audio that is kept until the language is found, samples at 8 kHz (10 s); beyond it the oldest is let go of.
 const KEPT_MAX: usize = 80_000;
 
+/// A party who has said too little in so much audio stays with what is usual, samples at 8 kHz (2 min).
+const SOUGHT_MAX: u64 = 120 * 8_000;
+
 /// Audio of a party, the first sample at the position.
 pub(super) type Kept = (u64, Box<[f32]>);
 
@@ -43,6 +46,11 @@ impl Sought {
         self.finder.push(samples)
     }
 
+    /// Whether nothing is to be expected any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.next >= SOUGHT_MAX
+    }
+
     /// The audio that was kept, in order.
     pub(super) fn into_kept(self) -> VecDeque<Kept> {
         self.kept
@@ -57,7 +65,10 @@ mod tests {
     fn the_last_ten_seconds_are_kept() {
         let mut sought = Sought::new(Language::Mandarin);
         (0..30_u64).for_each(|second| assert_eq!(sought.push(second * 8_000, &[0.0; 8_000]), None));
+        assert!(!sought.is_over());
+        sought.push(SOUGHT_MAX - 80, &[0.0; 80]);
+        assert!(sought.is_over());
         let positions: Vec<u64> = sought.into_kept().into_iter().map(|(position, _)| position / 8_000).collect();
-        assert_eq!(positions, (20..30).collect::<Vec<_>>());
+        assert_eq!(positions, (21..30).chain([119]).collect::<Vec<_>>());
     }
 }
