@@ -101,19 +101,17 @@ pub(super) fn pause(units: &mut [Unit], words: &[Word], rate_hz: u32) {
     sorted.sort_unstable();
     let Some(&usual) = sorted.get(sorted.len() / 2) else { return };
     let mut at = 0;
-    for index in 0..units.len() {
-        if units[index].is_number() {
-            continue;
-        }
-        let heard = words.iter().skip(at).take(LOOKED_THROUGH).position(|word| is_same(&word.text, &units[index].text));
-        let Some(place) = heard.map(|ahead| at + ahead) else { continue };
-        // The pause before a word stands behind what comes before it, a number too.
-        if let Some(gap) = place.checked_sub(1).and_then(|before| gaps.get(before))
-            && let Some(before) = index.checked_sub(1).and_then(|before| units.get_mut(before))
-        {
-            before.pause_s = gap.saturating_sub(usual) as f32 / rate_hz as f32;
-        }
+    let place = |unit: &Unit| {
+        let mut ahead = words.iter().skip(at).take(LOOKED_THROUGH);
+        let place = at + ahead.position(|word| !unit.is_number() && is_same(&word.text, &unit.text))?;
         at = place + 1;
+        Some(place)
+    };
+    let places: Vec<Option<usize>> = units.iter().map(place).collect();
+    // The pause before a word stands behind what comes before it, a number too.
+    for (before, place) in units.iter_mut().zip(places.iter().skip(1)) {
+        let gap = place.and_then(|place| gaps.get(place.checked_sub(1)?));
+        before.pause_s = gap.map_or(0.0, |gap| gap.saturating_sub(usual) as f32 / rate_hz as f32);
     }
 }
 
