@@ -66,7 +66,6 @@ use ipnet::IpNet;
 use media::sdp::Fingerprint;
 use media::{LegId, PromptId, Sound};
 use nlu::masking::Masker;
-use nlu::recognition::Language;
 use routing::CallKey;
 
 pub use browser::{BROWSER_PAYLOAD_TYPE, Browser};
@@ -99,7 +98,7 @@ use self::relief::Relief;
 use self::supervise::{Change, Part};
 use crate::compliance::Phrases;
 use crate::pbx::Outcome;
-use crate::settings::{Limits, Parties, Pattern, PbxTerms, PortRange, Routes, SupervisionSettings, Target};
+use crate::settings::{Limits, Parties, Pattern, PbxTerms, PortRange, Routes, Spoken, SupervisionSettings, Target};
 
 /// What call control needs to know of the configuration.
 #[derive(Debug, Clone)]
@@ -125,7 +124,9 @@ pub struct ControlSettings {
     /// Whether callers' baselines are kept from call to call, on routes that do not say otherwise.
     pub remember_speakers: bool,
     /// What is spoken on routes that do not say otherwise; `None` where nobody listens for words.
-    pub language: Option<Language>,
+    pub language: Option<Spoken>,
+    /// Whether punctuation is set in dictation that comes without any.
+    pub punctuation: bool,
     /// What masks what parties say, on routes that do not say otherwise; it has heard nothing yet.
     pub masker: Masker,
     /// What whoever serves must say and must never say.
@@ -256,7 +257,14 @@ impl Control {
             }
             Input::Said(transcript) => {
                 let leg = LegId(transcript.party.0);
-                self.with_owner(now, leg, out, |call, context| call.said(context, &transcript));
+                self.with_owner(now, leg, out, |call, context| call.said(context, &transcript, false));
+            }
+            Input::Crosstalk(transcript) => {
+                let leg = LegId(transcript.party.0);
+                self.with_owner(now, leg, out, |call, context| call.said(context, &transcript, true));
+            }
+            Input::Language { leg, found, heard_in } => {
+                self.with_owner(now, leg, out, |call, context| call.language_found(context, leg, &found, heard_in));
             }
             Input::Turns { legs, turns } => {
                 self.with_owner(now, legs[0], out, |call, context| call.took_turns(context, legs, &turns));

@@ -170,9 +170,12 @@ impl Metrics {
             What::Interrupted { party, .. } => self.count(&INTERRUPTIONS, &[party], 1),
             What::Conversation { .. }
             | What::Consent { .. }
-            | What::TicketAsked { .. }
+            | What::TicketAsked(_)
+            | What::LanguageFound(_)
             | What::SupervisorChanged { .. } => {}
-            What::Said { party, is_final, phrases, .. } => self.count_phrases(party, phrases, *is_final),
+            What::Said { party, is_final, phrases, crosstalk, .. } => {
+                self.count_phrases(party, phrases, *is_final && !crosstalk);
+            }
             What::Decided { rule, .. } => self.count(&DECISIONS, &[rule], 1),
             What::ServiceSwitched { .. }
             | What::ComplianceBreached(_)

@@ -22,8 +22,8 @@ pub use around::{ForkedParty, GroupTurn, LoadReason, ScenarioTurn};
 pub use handled::{AlertDeed, AlertEscalated};
 pub use outcome::Outcome;
 pub use quality::{LegQuality, LegReport};
-pub use serving::{Breach, PriorityChange, ServedAs};
-pub use speaking::{Delivery, ExpressionSeen, PhraseHeard, TurnTaking, WordFound, WordsRead};
+pub use serving::{Breach, PriorityChange, ServedAs, TicketAsked};
+pub use speaking::{Delivery, ExpressionSeen, LanguageHeard, PhraseHeard, TurnTaking, WordFound, WordsRead};
 pub use tags::Tags;
 pub use told::Notice;
 
@@ -120,18 +120,7 @@ pub enum What {
         reason: String,
     },
     /// A rule wants a system outside to know.
-    TicketAsked {
-        /// The system, as `[crm.NAME]`.
-        crm: String,
-        /// Rule id.
-        rule: String,
-        /// The emotion when it fired.
-        emotion: String,
-        /// The level when it fired.
-        level: String,
-        /// The score when it fired.
-        score: f32,
-    },
+    TicketAsked(TicketAsked),
     /// What has come of the call afterwards, as another system says; the call may have ended long ago.
     OutcomeTold(Outcome),
     /// Somebody has done something about an alert; the call may have ended.
@@ -224,8 +213,7 @@ pub enum What {
     Said {
         /// `caller` or `callee`.
         party: String,
-        /// What understood it: `pocketsphinx`, `sherpa-onnx`, `funasr` or `sherpa-onnx-server`; `written` where nobody had
-        /// to; empty of earlier versions.
+        /// What understood it, as `engine` of `[recognition]`; `written` where nobody had to; empty of earlier versions.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         engine: String,
         /// False while the party goes on speaking: a later event takes the place of this one.
@@ -241,7 +229,12 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         text: Option<Pii<String>>,
+        /// True when it is the other party's voice, come back on this one's line: no policy and no emotion goes by it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        crosstalk: bool,
     },
+    /// A party was listened to for the language that it speaks.
+    LanguageFound(LanguageHeard),
     /// A party has begun to speak while the other one spoke, and both went on for half a second.
     Interrupted {
         /// Who interrupts: `caller` or `callee`.

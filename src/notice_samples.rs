@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::notice::{
     Advice, AlertDeed, AlertEscalated, AnswerFound, Breach, Delivery, ExpressionSeen, ForkedParty, GroupTurn,
-    LegQuality, LegReport, LoadReason, Notice, Outcome, PhraseHeard, PriorityChange, ScenarioTurn, ServedAs, Tags,
-    TurnTaking, What, WordFound, WordsRead,
+    LanguageHeard, LegQuality, LegReport, LoadReason, Notice, Outcome, PhraseHeard, PriorityChange, ScenarioTurn,
+    ServedAs, Tags, TicketAsked, TurnTaking, What, WordFound, WordsRead,
 };
 use crate::web::Moment;
 
@@ -264,6 +264,13 @@ fn conversed() -> Vec<What> {
             },
             callee: TurnTaking { speech_ms: 17_500, overlap_ms: 2_750, turns: 8, interruptions: 0, latency_ms: None },
         },
+        What::LanguageFound(LanguageHeard {
+            party: "caller".into(),
+            language: "en".into(),
+            probability: 0.96875,
+            heard_in: "en".into(),
+            speech_ms: 3_000,
+        }),
         What::Said {
             party: "caller".into(),
             engine: "pocketsphinx".into(),
@@ -278,6 +285,7 @@ fn conversed() -> Vec<What> {
                 confidence: 0.875,
             }],
             text: None,
+            crosstalk: false,
         },
     ]
 }
@@ -307,13 +315,13 @@ fn written() -> Vec<What> {
             action: "prompt sorry-transfer.wav".into(),
             reason: "a chat has no sound".into(),
         },
-        What::TicketAsked {
+        What::TicketAsked(TicketAsked {
             crm: "tickets".into(),
             rule: "angry-caller".into(),
             emotion: "anger".into(),
             level: "high".into(),
             score: 0.875,
-        },
+        }),
         What::OutcomeTold(Outcome {
             by: "crm".into(),
             name: Some("ticket-9".into()),

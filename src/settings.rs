@@ -73,7 +73,7 @@ pub(crate) use policies::{FILES_MAX as POLICIES_MAX, toml_files};
 pub use policies::{Policies, load_policies, load_policy, read_prompt};
 pub use privacy::PrivacySettings;
 pub(crate) use read::read_text;
-pub use recognition::RecognitionSettings;
+pub use recognition::{RecognitionSettings, Spoken};
 pub use route::{Bypass, HeaderMatch, Pattern, RequestView, Returning, Route, Routes};
 pub(crate) use route::{is_nameless, uri_of, user_end};
 pub use sip::{

@@ -28,6 +28,7 @@ use self::lists::Cue;
 pub use self::lists::{BUILT_IN, ListError, MaskingLists};
 use self::scene::{Find, Scene, is_masked};
 use crate::numbers::token::{Kind, Token, is_han};
+use crate::punctuation::Punctuation;
 
 /// The most that is remembered of what was said before, bytes.
 pub const REMEMBERED_BYTES_MAX: usize = 384;
@@ -63,6 +64,15 @@ pub struct Hit {
     pub bytes: Range<usize>,
     /// Which words of the piece it was: those that were given, or Han characters, words of letters and groups of digits.
     pub words: Range<usize>,
+}
+
+impl Masked {
+    /// What may be shown of `piece`, which this was made of, with its punctuation; what is masked has none inside.
+    pub fn punctuated(&self, piece: &str, punctuation: &Punctuation) -> String {
+        let language = language_of(piece);
+        let masks = self.hits.iter().map(|hit| (hit.bytes.clone(), hit.class.masks()[language]));
+        punctuation.write_masked(piece, masks)
+    }
 }
 
 impl Masker {
@@ -143,8 +153,7 @@ impl Masker {
             finds.extend(more);
         }
         finds.sort_by_key(|find| find.tokens.start);
-        let language = usize::from(!piece.chars().any(is_han));
-        render(piece, words, head, &scene, &finds, language)
+        render(piece, words, head, &scene, &finds, language_of(piece))
     }
 
     /// What is secret and not masked yet, in order and apart.
@@ -239,6 +248,11 @@ fn render(
     }
     text.push_str(&piece[at..]);
     Masked { text, hits }
+}
+
+/// Which of a class's masks stands in a piece: that in Mandarin, or that in English.
+fn language_of(piece: &str) -> usize {
+    usize::from(!piece.chars().any(is_han))
 }
 
 /// The words of a text, by bytes.

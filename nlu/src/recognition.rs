@@ -50,6 +50,15 @@ impl Language {
     }
 }
 
+/// Which language a party is heard in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LanguageChoice {
+    /// The configured one; where the party's speech decides, the one until then.
+    pub language: Language,
+    /// Whether the party's first speech decides.
+    pub by_ear: bool,
+}
+
 /// What turns speech into words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EngineKind {

@@ -118,6 +118,11 @@ pub enum Event {
         /// What it says; `None`: it is not known any more.
         value: Option<Fact>,
     },
+    /// The caller was found to speak this language: scripts are chosen by it from now on.
+    Speaks {
+        /// Which.
+        language: Language,
+    },
     /// The call is likely to escalate.
     Warned {
         /// How likely, 0-1.

@@ -124,6 +124,7 @@ impl Engine {
             Event::Listened { on } => call.listened(scene, *on),
             Event::Quality { mos, loss } => call.note_quality(scene, *mos, *loss),
             Event::Fact { name, value } => call.note_fact(scene, name, value.as_ref()),
+            Event::Speaks { language } => call.speaks(*language),
             Event::Warned { score, evidence } => call.warn(scene, *score, evidence),
         }
         self.reschedule(now, key);

@@ -7,7 +7,7 @@
 use std::time::{Duration, SystemTime};
 
 use routing::backtest::{Interaction, escalated_at};
-use routing::{Emotion, Event, Level, Opening, Story};
+use routing::{Emotion, Event, Language, Level, Opening, Story};
 use serde_json::Value;
 
 use crate::control::{MOOD_HOLDS, RECORDING};
@@ -99,9 +99,13 @@ impl Recorded {
                     self.events.extend(intents.map(|intent| (call_ms, Event::Said { intent })));
                 }
             }
-            What::Said { party, is_final: true, phrases, .. } if party == "caller" => {
+            What::Said { party, is_final: true, phrases, crosstalk: false, .. } if party == "caller" => {
                 let said = phrases.into_iter().map(|phrase| (call_ms, Event::Said { intent: phrase.intent }));
                 self.events.extend(said);
+            }
+            What::LanguageFound(found) if found.party == "caller" => {
+                let spoken = Language::ALL.into_iter().find(|language| language.as_str() == found.heard_in);
+                self.events.extend(spoken.map(|language| (call_ms, Event::Speaks { language })));
             }
             What::Interrupted { party, times } if party == "caller" => {
                 self.events.push((call_ms, Event::Interrupted { times }));

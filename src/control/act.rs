@@ -12,7 +12,7 @@ use super::context::Context;
 use super::order::Party;
 use super::prompts::{How, spoken_name};
 use super::reroute::Wanted;
-use crate::notice::{TurnTaking, What};
+use crate::notice::{TicketAsked, TurnTaking, What};
 use crate::words;
 
 impl Call {
@@ -166,7 +166,8 @@ impl Call {
             return self.tell(context, name, handover);
         }
         let (emotion, level) = (because.emotion.as_str().to_owned(), because.level.as_str().to_owned());
-        self.notice(context, What::TicketAsked { crm: name.to_owned(), rule, emotion, level, score: because.score });
+        let asked = TicketAsked { crm: name.to_owned(), rule, emotion, level, score: because.score };
+        self.notice(context, What::TicketAsked(asked));
     }
 }
 

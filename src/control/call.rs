@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::{LegId, PromptId};
-use nlu::recognition::Language;
+use nlu::recognition::LanguageChoice;
 use routing::{Because, CallKey};
 
 use super::audio::AudioClients;
@@ -57,7 +57,7 @@ pub(super) struct Call {
     /// Max-Forwards of what is sent on.
     pub(super) hops_left: u8,
     /// What is spoken in it, where somebody listens for words.
-    pub(super) language: Option<Language>,
+    pub(super) language: Option<LanguageChoice>,
     /// What masks what they say.
     pub(super) maskers: Maskers,
     /// Whether the caller has agreed that they are told and kept.

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use nlu::recognition::Language;
+use nlu::recognition::{Language, LanguageChoice};
 use nlu::{Expression, SeenIn, Shown};
 use routing::{Action, CallKey, Decision, Route, Texts};
 
@@ -285,9 +285,10 @@ impl Call {
             far: Some(far),
         };
         let mut call = Call::forked(context, begun);
-        call.language = language.or(call.language);
+        let told = language.map(|language| LanguageChoice { language, by_ear: false });
+        call.language = told.or(call.language);
         call.fork_confirmed();
-        let language = call.language.map(|language| language.code().to_owned());
+        let language = call.language.map(|choice| choice.language.code().to_owned());
         call.notice(context, What::ChatOpened { channel, name, language });
         call.attend(context, true);
         context.follow(call.key, &call.opening(context.now, &scenario));
@@ -355,6 +356,7 @@ impl Call {
                 until_ms: at_ms,
                 phrases: Vec::new(),
                 text: Some(masked.into()),
+                crosstalk: false,
             },
         );
         let leg = if by_caller { Some(self.caller.id) } else { self.far.as_ref().map(|far| far.id) };

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use media::quality::{Path, Robustness, mean_opinion, rating_listening};
-use nlu::recognition::Language;
 use routing::warning::Watch;
 use routing::{Decision, Event, FACTS_MAX, Fact, LocalTime, Opening, Switch};
 
@@ -18,6 +17,7 @@ use super::context::Context;
 use super::fork::Fork;
 use super::history;
 use super::order::{Denied, DeniedKind};
+use super::said::in_policies;
 use crate::notice::What;
 use crate::words;
 
@@ -43,10 +43,7 @@ impl Call {
     pub(super) fn opening(&self, now: Duration, scenario: &str) -> Opening {
         Opening {
             scenario: scenario.to_owned(),
-            language: self.language.map(|language| match language {
-                Language::Mandarin => routing::Language::Mandarin,
-                Language::English => routing::Language::English,
-            }),
+            language: self.language.map(|choice| in_policies(choice.language)),
             channel: Some(self.fork.as_ref().map_or(PHONE, Fork::channel).to_owned()),
             id: self.id.clone(),
             caller: history::caller(&self.from),

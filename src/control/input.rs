@@ -33,6 +33,17 @@ pub enum Input {
     Heard(Box<nlu::Observation>),
     /// What a party has said; the party's number is the leg's number.
     Said(Transcript),
+    /// As `Said`, of words of the other party that came back on this one's line: they are told and move nothing.
+    Crosstalk(Transcript),
+    /// What a party speaks was found out, or not surely enough.
+    Language {
+        /// Who.
+        leg: LegId,
+        /// What was found out.
+        found: nlu::LanguageFound,
+        /// What it is heard in from now on.
+        heard_in: nlu::recognition::Language,
+    },
     /// How the two parties of a call have taken turns since both are listened to.
     Turns {
         /// The parties, in the order of `turns`.

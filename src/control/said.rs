@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 
 use media::LegId;
 use nlu::masking::Masker;
-use nlu::recognition::{Language, SpokenPhrase, Transcript};
+use nlu::recognition::{Language, LanguageChoice, SpokenPhrase, Transcript};
+use nlu::{LanguageFound, Punctuation};
 
 use super::act::SAMPLES_PER_MS;
 use super::call::{Call, Stage};
@@ -15,12 +16,12 @@ use super::command::Command;
 use super::context::Context;
 use super::order::{Denied, DeniedKind, Party};
 use super::{Control, ControlSettings};
-use crate::notice::{PhraseHeard, Tags, What};
+use crate::notice::{LanguageHeard, PhraseHeard, Tags, What};
 use crate::pii::Pii;
 
 impl Call {
-    /// A party has said something; what is not final is only shown.
-    pub(super) fn said(&mut self, context: &mut Context<'_>, transcript: &Transcript) {
+    /// A party has said something; what is not final is only shown, and so is what the other party said (`crosstalk`).
+    pub(super) fn said(&mut self, context: &mut Context<'_>, transcript: &Transcript, crosstalk: bool) {
         if !matches!(self.stage, Stage::Talking(_)) {
             return;
         }
@@ -29,7 +30,8 @@ impl Call {
         if !by_caller && !by_far {
             return;
         }
-        let (phrases, text) = self.maskers.mask(by_caller, transcript);
+        let is_punctuated = context.terms.settings.punctuation;
+        let (phrases, text) = self.maskers.mask(by_caller, transcript, is_punctuated);
         self.tell_words(
             context,
             What::Said {
@@ -40,9 +42,10 @@ impl Call {
                 until_ms: transcript.end / SAMPLES_PER_MS,
                 phrases,
                 text,
+                crosstalk,
             },
         );
-        if !transcript.is_final {
+        if !transcript.is_final || crosstalk {
             return;
         }
         if let Some(utterance) = transcript.utterance() {
@@ -56,6 +59,31 @@ impl Call {
             if told.insert(&phrase.intent) {
                 self.judge(context, &routing::Event::Said { intent: phrase.intent.clone() });
             }
+        }
+    }
+
+    /// A party was listened to for the language that it speaks; it is heard in `heard_in` from now on.
+    pub(super) fn language_found(
+        &mut self,
+        context: &mut Context<'_>,
+        leg: LegId,
+        found: &LanguageFound,
+        heard_in: Language,
+    ) {
+        let by_caller = leg == self.caller.id;
+        self.notice(
+            context,
+            What::LanguageFound(LanguageHeard {
+                party: if by_caller { "caller" } else { "callee" }.to_owned(),
+                language: found.language.code().to_owned(),
+                probability: found.probability,
+                heard_in: heard_in.code().to_owned(),
+                speech_ms: found.speech / SAMPLES_PER_MS,
+            }),
+        );
+        if by_caller {
+            self.language = self.language.map(|choice| LanguageChoice { language: heard_in, ..choice });
+            self.judge(context, &routing::Event::Speaks { language: in_policies(heard_in) });
         }
     }
 
@@ -107,13 +135,23 @@ impl Maskers {
         (self.caller.clone(), self.far.clone())
     }
 
-    /// The phrases and the text as they may be shown; remembers what is final, for both: who is asked for a secret answers
-    /// with it.
-    fn mask(&mut self, by_caller: bool, transcript: &Transcript) -> (Vec<PhraseHeard>, Option<Pii<String>>) {
+    /// The phrases and the text as they may be shown, what is final with punctuation where that is wanted; remembers what is
+    /// final, for both: who is asked for a secret answers with it. Secrets are found in what was said, without punctuation.
+    fn mask(
+        &mut self,
+        by_caller: bool,
+        transcript: &Transcript,
+        is_punctuated: bool,
+    ) -> (Vec<PhraseHeard>, Option<Pii<String>>) {
         let (own, other) =
             if by_caller { (&mut self.caller, &mut self.far) } else { (&mut self.far, &mut self.caller) };
         let heard = transcript.phrases.iter().map(|phrase| heard(phrase, own)).collect();
-        let text = transcript.text.as_ref().map(|text| own.partial(text).text.into());
+        let is_punctuated = is_punctuated && transcript.is_final;
+        let shown = |text: &String| match own.partial(text) {
+            masked if is_punctuated => masked.punctuated(text, &Punctuation::of(text, &transcript.words)),
+            masked => masked.text,
+        };
+        let text = transcript.text.as_ref().map(shown).map(Pii::from);
         if transcript.is_final {
             let words = || transcript.words.iter().map(|word| word.text.as_str());
             own.remember_words(words());
@@ -132,17 +170,17 @@ impl Maskers {
 }
 
 impl Control {
-    /// What is spoken on a leg, where somebody listens for words.
-    pub fn language_of(&self, leg: LegId) -> Option<Language> {
+    /// Which language a leg is heard in, where somebody listens for words.
+    pub fn language_of(&self, leg: LegId) -> Option<LanguageChoice> {
         self.calls.get(&self.call_of(leg)?)?.language
     }
 }
 
 impl ControlSettings {
-    /// What is spoken on a route, where somebody listens for words.
-    pub(super) fn language_on(&self, route: &str) -> Option<Language> {
+    /// Which language the parties of a route are heard in, where somebody listens for words.
+    pub(super) fn language_on(&self, route: &str) -> Option<LanguageChoice> {
         let own = self.routes.named(route).and_then(|route| route.language);
-        self.language.map(|usual| own.unwrap_or(usual))
+        self.language.map(|usual| own.unwrap_or(usual).choice(usual))
     }
 
     /// What a route says of its data.
@@ -158,6 +196,14 @@ impl ControlSettings {
     }
 }
 
+/// The language as policies know it.
+pub(super) fn in_policies(language: Language) -> routing::Language {
+    match language {
+        Language::Mandarin => routing::Language::Mandarin,
+        Language::English => routing::Language::English,
+    }
+}
+
 fn heard(phrase: &SpokenPhrase, masker: &Masker) -> PhraseHeard {
     PhraseHeard {
         intent: phrase.intent.clone(),
@@ -165,5 +211,42 @@ fn heard(phrase: &SpokenPhrase, masker: &Masker) -> PhraseHeard {
         audio_ms: phrase.start / SAMPLES_PER_MS,
         until_ms: phrase.end / SAMPLES_PER_MS,
         confidence: phrase.confidence,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use nlu::PartyId;
+    use nlu::masking::{Class, MaskingLists};
+    use nlu::recognition::EngineKind;
+
+    use super::*;
+
+    #[test]
+    fn what_is_final_is_shown_with_punctuation_and_without_its_secrets() {
+        let (said, bare) = ("好的我的电话是13800138000", "好的我的电话是[电话]");
+        assert_eq!(shown(said, true, true), "好的，我的电话是[电话]。");
+        assert_eq!(shown(said, true, false), bare);
+        assert_eq!(shown(said, false, true), bare);
+        assert_eq!(shown("好的。电话13800138000", true, true), "好的。电话[电话]", "it has marks of its own");
+    }
+
+    fn shown(text: &str, is_final: bool, is_punctuated: bool) -> String {
+        let masker = Masker::new(Arc::new(MaskingLists::built_in()), Class::usual());
+        let mut maskers = Maskers { caller: masker.clone(), far: masker };
+        let transcript = Transcript {
+            party: PartyId(1),
+            engine: EngineKind::SherpaOnnx,
+            is_final,
+            start: 0,
+            end: 8_000,
+            words: Vec::new(),
+            phrases: Vec::new(),
+            text: Some(text.to_owned()),
+        };
+        let (_, text) = maskers.mask(true, &transcript, is_punctuated);
+        text.expect("there is one").reveal().clone()
     }
 }

@@ -34,6 +34,7 @@ impl From<&Settings> for ControlSettings {
             parties: settings.listening.enabled.then_some(settings.listening.parties),
             remember_speakers: settings.listening.remember_speakers,
             language: settings.recognition.as_ref().map(|recognition| recognition.language),
+            punctuation: settings.recognition.as_ref().is_some_and(|recognition| recognition.punctuation),
             masker: Masker::new(Arc::clone(&settings.privacy.lists), settings.privacy.mask.clone()),
             compliance: Arc::clone(&settings.compliance.phrases),
             compared: settings.policy.compared.to_vec(),

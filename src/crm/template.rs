@@ -149,11 +149,11 @@ fn of_what(what: &What) -> Vec<(&'static str, Value)> {
             ("route", json!(told.route)),
         ],
         What::PriorityChanged(change) => vec![("priority", json!(change.queue_priority))],
-        What::TicketAsked { rule, emotion, level, score, .. } => vec![
-            ("rule", json!(rule)),
-            ("emotion", json!(emotion)),
-            ("level", json!(level)),
-            ("anger", thousandths(*score)),
+        What::TicketAsked(asked) => vec![
+            ("rule", json!(asked.rule)),
+            ("emotion", json!(asked.emotion)),
+            ("level", json!(asked.level)),
+            ("anger", thousandths(asked.score)),
         ],
         What::Decided { rule, .. } | What::ServiceSwitched { rule, .. } => vec![("rule", json!(rule))],
         What::EscalationLikely { score, evidence } => {

@@ -66,3 +66,18 @@ pub struct Breach {
     /// Name of the target of whoever serves; empty of a chat.
     pub target: String,
 }
+
+/// What a system outside is to know, as a rule wants it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TicketAsked {
+    /// The system, as `[crm.NAME]`.
+    pub crm: String,
+    /// Rule id.
+    pub rule: String,
+    /// The emotion when it fired.
+    pub emotion: String,
+    /// The level when it fired.
+    pub level: String,
+    /// The score when it fired.
+    pub score: f32,
+}

@@ -202,3 +202,18 @@ impl What {
         matches!(self, What::Said { .. } | What::AnswersSuggested(_) | What::Observed { words: Some(_), .. })
     }
 }
+
+/// What a party speaks, by its first speech.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LanguageHeard {
+    /// `caller` or `callee`.
+    pub party: String,
+    /// What it speaks, more likely than not: `zh` or `en`.
+    pub language: String,
+    /// How likely that is, 0.5-1.
+    pub probability: f32,
+    /// What its words are heard in from now on; what is usual where it is not sure, or nobody hears the other language.
+    pub heard_in: String,
+    /// The speech that was listened to, milliseconds.
+    pub speech_ms: u64,
+}

@@ -313,12 +313,17 @@ impl Desk {
                     self.reels.iter().for_each(|reels| reels.said(&transcript));
                     Input::Said(transcript)
                 }
+                Heard::Crosstalk(transcript) => {
+                    self.reels.iter().for_each(|reels| reels.said(&transcript));
+                    Input::Crosstalk(transcript)
+                }
                 Heard::Began { leg, at } => {
                     if let (Some(reels), Some(call)) = (&self.reels, self.control.reel_of(leg)) {
                         reels.began(call, leg, at);
                     }
                     return Some(Work::Time);
                 }
+                Heard::Language { leg, found, heard_in } => Input::Language { leg, found, heard_in },
                 Heard::Turns { legs, turns } => Input::Turns { legs, turns },
                 Heard::Speech { leg, lasted } => Input::Spoke { leg, lasted },
                 Heard::Key { leg, key } => Input::Key { leg, key },

@@ -28,7 +28,7 @@ use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::pbx;
 use crate::recognizer::RecognizerFiles;
-use crate::settings::{Fault, Policies, Settings, TenantTokenSource, shared_token};
+use crate::settings::{Fault, Policies, Settings, Spoken, TenantTokenSource, shared_token};
 use crate::shell::browser::Browsers;
 use crate::shell::capture::Captures;
 use crate::shell::clock::Clock;
@@ -352,7 +352,8 @@ fn start_words(settings: &Settings, readiness: &Readiness) -> Result<Hearing, Fa
     if let Some(wanted) = &settings.recognition {
         readiness.want_words();
         let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, &wanted.engine, &wanted.trusted);
-        let languages = settings.routes.0.iter().filter_map(|route| route.language).chain([wanted.language]).collect();
+        let own = settings.routes.0.iter().filter_map(|route| route.language);
+        let languages = own.chain([wanted.language]).flat_map(Spoken::languages).copied().collect();
         let recognizing = Recognizing::start(files, &languages, &heard, Arc::clone(&words.utterances));
         words.recognizing = Some(recognizing.map_err(|error| Failure::of("starting the recognising threads", error))?);
     }

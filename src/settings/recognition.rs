@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nlu::Device;
-use nlu::recognition::Language;
 use nlu::recognition::remote::Protocol;
 use nlu::recognition::streaming::{EndpointRules, Search, StreamingOptions};
+use nlu::recognition::{Language, LanguageChoice};
 use routing::section::{Section, list, name, number, text};
 use toml::Value;
 
@@ -47,8 +47,39 @@ pub struct RecognitionSettings {
     pub trusted: Trust,
     /// What recognises.
     pub engine: Engine,
+    /// Whether punctuation is set in dictation that comes without any.
+    pub punctuation: bool,
     /// What is spoken on routes that do not say otherwise.
-    pub language: Language,
+    pub language: Spoken,
+}
+
+/// What is spoken on a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spoken {
+    /// Always this.
+    Always(Language),
+    /// What a party's first speech tells; until then, and where that is not sure, what is usual.
+    ByEar,
+}
+
+impl Spoken {
+    /// All that may be spoken.
+    pub fn languages(self) -> &'static [Language] {
+        match self {
+            Spoken::Always(Language::Mandarin) => &[Language::Mandarin],
+            Spoken::Always(Language::English) => &[Language::English],
+            Spoken::ByEar => &Language::ALL,
+        }
+    }
+
+    /// Which language a party is heard in where `usual` is what the section says.
+    pub fn choice(self, usual: Spoken) -> LanguageChoice {
+        let before = match (self, usual) {
+            (Spoken::Always(language), _) | (Spoken::ByEar, Spoken::Always(language)) => language,
+            (Spoken::ByEar, Spoken::ByEar) => Language::ALL[0],
+        };
+        LanguageChoice { language: before, by_ear: self == Spoken::ByEar }
+    }
 }
 
 pub(super) fn read_recognition(mut section: Section<'_>, folder: &Path) -> Option<RecognitionSettings> {
@@ -59,7 +90,8 @@ pub(super) fn read_recognition(mut section: Section<'_>, folder: &Path) -> Optio
         phrases: phrases.unwrap_or_else(|| in_folder(folder, &SHIPPED)),
         trusted: section.read("trusted_keys", TRUSTED, trust).unwrap_or_default(),
         engine: read_engine(&mut section, folder),
-        language: read_language(&mut section).unwrap_or(Language::Mandarin),
+        punctuation: section.read("punctuation", "true or false", Value::as_bool).unwrap_or(true),
+        language: read_language(&mut section).unwrap_or(Spoken::Always(Language::Mandarin)),
     };
     // Whoever writes the section wants it, unless it says otherwise.
     let enabled = enabled.unwrap_or(section.is_present());
@@ -199,8 +231,11 @@ pub(super) fn check_regions_of(root: &mut Section<'_>, wanted: Option<&Recogniti
 }
 
 /// `language` of the section or of a route.
-pub(super) fn read_language(section: &mut Section<'_>) -> Option<Language> {
-    section.read("language", "\"zh\" or \"en\"", |value| Language::of_code(value.as_str()?))
+pub(super) fn read_language(section: &mut Section<'_>) -> Option<Spoken> {
+    section.read("language", "\"zh\", \"en\" or \"auto\"", |value| match value.as_str()? {
+        "auto" => Some(Spoken::ByEar),
+        code => Language::of_code(code).map(Spoken::Always),
+    })
 }
 
 /// A list of 1-20 files; they start at the folder of the configuration.
@@ -270,6 +305,21 @@ mod tests {
         assert_eq!(options("device = \"cuda:1\"\nbatch = 256"), ("cuda:1".to_owned(), 256));
         refuses("device = \"gpu\"", "recognition.device: found \"gpu\", expected \"cpu\", or \"cuda:0\" to");
         refuses("batch = 0", "recognition.batch: found 0, expected a number of 1-1024");
+    }
+
+    #[test]
+    fn the_language_of_a_route_is_its_own_or_found_by_ear() {
+        let (zh, en) = (Spoken::Always(Language::Mandarin), Spoken::Always(Language::English));
+        for (route, section, language, by_ear) in [
+            (en, zh, Language::English, false),
+            (Spoken::ByEar, en, Language::English, true),
+            (Spoken::ByEar, Spoken::ByEar, Language::Mandarin, true),
+            (zh, Spoken::ByEar, Language::Mandarin, false),
+        ] {
+            assert_eq!(route.choice(section), LanguageChoice { language, by_ear });
+        }
+        refuses("language = \"fr\"", "expected \"zh\", \"en\" or \"auto\"");
+        assert!(check("language = \"auto\"\npunctuation = false").is_ok());
     }
 
     #[test]

@@ -212,7 +212,10 @@ impl Kept {
 
     fn recognition(&mut self, fresh: &mut Option<RecognitionSettings>, started: Option<&RecognitionSettings>) {
         match (fresh.as_mut(), started) {
-            (Some(fresh), Some(RecognitionSettings { models: _, phrases: _, trusted: _, engine, language: _ })) => {
+            (
+                Some(fresh),
+                Some(RecognitionSettings { models: _, phrases: _, trusted: _, engine, punctuation: _, language: _ }),
+            ) => {
                 // The library stays loaded; all else of an engine is made anew.
                 if let (Some(Engine::Phrases { library: fresh }), Some(Engine::Phrases { library })) =
                     (fresh.engine.local_mut(), engine.local())

@@ -5,9 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use nlu::masking::Class;
-use nlu::recognition::Language;
 
-use super::{AudioTerms, ConsentSettings, HeaderChanges, IndicatorSettings};
+use super::{AudioTerms, ConsentSettings, HeaderChanges, IndicatorSettings, Spoken};
 use crate::notice::Tags;
 use crate::quoted::after_quote;
 
@@ -80,7 +79,7 @@ pub struct Route {
     /// Whether callers' baselines are kept from call to call; `None` as `[listening]` says.
     pub remember_speakers: Option<bool>,
     /// What callers speak; `None` as `[recognition]` says.
-    pub language: Option<Language>,
+    pub language: Option<Spoken>,
     /// What is masked of what is said; `None` as `[privacy]` says.
     pub mask: Option<BTreeSet<Class>>,
     /// Whether callers have agreed that their words are kept.

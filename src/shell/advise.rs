@@ -73,7 +73,7 @@ impl Advisor {
 
 /// What a caller has said, once it is whole; phrases where nobody takes dictation.
 fn words_of(what: &What) -> Option<String> {
-    let What::Said { party, is_final: true, phrases, text, .. } = what else { return None };
+    let What::Said { party, is_final: true, phrases, text, crosstalk: false, .. } = what else { return None };
     if party != "caller" {
         return None;
     }

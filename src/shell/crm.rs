@@ -551,7 +551,7 @@ fn sort(parcel: &mut Parcel, receivers: &Receivers) {
 /// The systems that are to know of something whatever events they are told of.
 fn asked_for(what: &What) -> &[String] {
     match what {
-        What::TicketAsked { crm, .. } => std::slice::from_ref(crm),
+        What::TicketAsked(asked) => std::slice::from_ref(&asked.crm),
         What::AlertEscalated(told) => &told.crms,
         _ => &[],
     }

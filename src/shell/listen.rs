@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 pub use baselines::{Baselines, SpeakerKey};
 pub use bench::{Bench, ModelName, ModelsNow, ShadowReport};
 pub use chaos::Chaos;
-pub(super) use conversations::Conversations;
+pub(super) use conversations::{Conversations, hop_of};
 pub use parties::Parties;
 pub use utterances::{UtteranceFigures, Utterances, Uttered};
 
@@ -76,6 +76,17 @@ pub enum Heard {
     Observation(Box<nlu::Observation>),
     /// What a party has said. What is not final may get lost, what is final never does.
     Said(nlu::recognition::Transcript),
+    /// As `Said`, of what the other party has said: its voice came back on this one's line.
+    Crosstalk(nlu::recognition::Transcript),
+    /// What a party speaks was found out by its first speech, or not surely enough.
+    Language {
+        /// Who.
+        leg: LegId,
+        /// What was found out.
+        found: nlu::LanguageFound,
+        /// What it is heard in from now on.
+        heard_in: nlu::recognition::Language,
+    },
     /// How the two parties of a call have taken turns so far. While the queue is full, a call's newest replaces older
     /// ones.
     Turns {

@@ -3,9 +3,11 @@
 //! Behind bounded queues of their own, so that decoding a long sentence delays no observation, and one language that has
 //! more speech than it can decode holds up no other; when a thread stalls or dies, listening and calls go on without words.
 
+mod crosstalk;
 mod lane;
 mod queue;
 mod remote;
+mod sought;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -13,23 +15,28 @@ mod worker;
 #[cfg(test)]
 pub(super) use tests::start_one;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use media::LegId;
-use nlu::recognition::{Language, Recognizer};
+use nlu::LanguageFound;
+use nlu::recognition::{Language, LanguageChoice, Recognizer};
+use routing::CallKey;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tracing::warn;
 
 use super::listen::{Heard, Utterances};
 use crate::recognizer::RecognizerFiles;
+use crosstalk::Crosstalk;
 use lane::{Lane, Load};
 use queue::Piece;
 pub use remote::RemoteFigures;
 use remote::{RemoteRecognizer, Standing};
+use sought::Sought;
 
 /// The running loop, as the rest of the program sees it.
 #[derive(Debug, Clone)]
@@ -44,6 +51,15 @@ struct Inner {
     /// Weak, so that it closes when the last thread ends.
     heard: mpsc::WeakSender<Heard>,
     utterances: Arc<Utterances>,
+    crosstalk: Arc<Crosstalk>,
+}
+
+/// Where a thread tells what it has understood.
+#[derive(Debug, Clone)]
+struct Told {
+    heard: mpsc::Sender<Heard>,
+    utterances: Arc<Utterances>,
+    crosstalk: Arc<Crosstalk>,
 }
 
 /// The languages that are listened for, and who speaks which.
@@ -51,6 +67,10 @@ struct Inner {
 struct Places {
     lanes: BTreeMap<Language, Lane>,
     legs: BTreeMap<LegId, Language>,
+    /// Whose language is yet to be found out.
+    sought: BTreeMap<LegId, Sought>,
+    /// What was found out and is yet to be told.
+    found: VecDeque<Heard>,
     is_stopped: bool,
 }
 
@@ -102,7 +122,8 @@ impl Recognizing {
             Box::new(load) as Load
         };
         let (places, loads) = (Mutex::default(), Box::new(loads));
-        let inner = Inner { loads, files, standing, places, heard: heard.downgrade(), utterances };
+        let (heard, crosstalk) = (heard.downgrade(), Arc::default());
+        let inner = Inner { loads, files, standing, places, heard, utterances, crosstalk };
         let recognizing = Self(Arc::new(inner));
         languages.iter().try_for_each(|&language| recognizing.places().lane(language, &recognizing.0).map(|_| ()))?;
         Ok(recognizing)
@@ -116,9 +137,19 @@ impl Recognizing {
     }
 
     /// Takes a party up, at position 0 of its audio.
-    pub(super) fn open(&self, leg: LegId, language: Language) {
+    pub(super) fn open(&self, leg: LegId, choice: LanguageChoice) {
+        let LanguageChoice { language, by_ear } = choice;
         let mut places = self.places();
         places.close(leg);
+        if by_ear {
+            places.sought.insert(leg, Sought::new(language));
+            // Whatever is found, somebody has to hear it by then.
+            for each in Language::ALL.into_iter().filter(|each| *each != language) {
+                if let Err(error) = places.lane(each, &self.0) {
+                    warn!(%error, language = each.code(), "no thread to listen for words with");
+                }
+            }
+        }
         match places.lane(language, &self.0) {
             Ok(lane) => {
                 lane.push(Piece::Open { leg, language });
@@ -130,14 +161,33 @@ impl Recognizing {
 
     /// Hands on audio of a party (8 kHz, [-1, 1]), the first sample at `position`.
     pub(super) fn push(&self, leg: LegId, position: u64, samples: &[f32]) {
-        if let Some(lane) = self.places().lane_of(leg) {
+        let mut places = self.places();
+        if let Some(lane) = places.lane_of(leg) {
             lane.push(Piece::Audio { leg, position, samples: samples.into() });
         }
+        if let Some(found) = places.sought.get_mut(&leg).and_then(|sought| sought.push(position, samples)) {
+            places.settle(leg, found);
+        }
+        if places.sought.get(&leg).is_some_and(Sought::is_over) {
+            places.sought.remove(&leg);
+        }
+        places.tell(&self.0.heard);
     }
 
     /// Lets go of a party.
     pub(super) fn close(&self, leg: LegId) {
         self.places().close(leg);
+        self.0.crosstalk.end(leg);
+    }
+
+    /// Takes note that the audio of a party, which is in this call, began at `origin`.
+    pub(super) fn begin(&self, leg: LegId, call: CallKey, origin: Duration) {
+        self.0.crosstalk.begin(leg, call, origin);
+    }
+
+    /// Takes note that a party's line brought the other party's voice in these hops, counted for all parties alike.
+    pub(super) fn echo(&self, leg: LegId, hops: Range<u64>) {
+        self.0.crosstalk.echo(leg, hops);
     }
 
     /// True while words are heard, of one language at least.
@@ -192,7 +242,8 @@ impl Places {
         if !self.lanes.contains_key(&language) {
             let heard = inner.heard.upgrade().filter(|_| !self.is_stopped);
             let heard = heard.ok_or_else(|| std::io::Error::other("the server ends"))?;
-            let lane = Lane::start(language, (inner.loads)(language), heard, Arc::clone(&inner.utterances))?;
+            let (utterances, crosstalk) = (Arc::clone(&inner.utterances), Arc::clone(&inner.crosstalk));
+            let lane = Lane::start(language, (inner.loads)(language), Told { heard, utterances, crosstalk })?;
             self.lanes.insert(language, lane);
         }
         Ok(&self.lanes[&language])
@@ -202,7 +253,41 @@ impl Places {
         self.lanes.get(self.legs.get(&leg)?)
     }
 
+    /// Hears a party in the language that was found, and once more what was kept of its audio, if that is surely another
+    /// one than before and somebody hears it.
+    fn settle(&mut self, leg: LegId, found: LanguageFound) {
+        let Some(sought) = self.sought.remove(&leg) else { return };
+        let usual = sought.usual;
+        let hears = |language| self.lanes.get(&language).filter(|lane| lane.is_up());
+        let other = hears(found.language).filter(|_| found.is_sure && found.language != usual);
+        if let Some(lane) = other {
+            self.lane_of(leg).into_iter().for_each(|before| before.push(Piece::Drop { leg }));
+            lane.push(Piece::Open { leg, language: found.language });
+            for (position, samples) in sought.into_kept() {
+                lane.push(Piece::Audio { leg, position, samples });
+            }
+        }
+        let heard_in = if other.is_some() { found.language } else { usual };
+        self.legs.insert(leg, heard_in);
+        self.found.push_back(Heard::Language { leg, found, heard_in });
+        if self.found.len() > FOUND_MAX {
+            self.found.pop_front();
+        }
+    }
+
+    /// Tells what was found out; what finds the queue full waits.
+    fn tell(&mut self, heard: &mpsc::WeakSender<Heard>) {
+        let Some(heard) = heard.upgrade().filter(|_| !self.found.is_empty()) else { return };
+        while let Some(found) = self.found.pop_front() {
+            if let Err(mpsc::error::TrySendError::Full(found)) = heard.try_send(found) {
+                self.found.push_front(found);
+                return;
+            }
+        }
+    }
+
     fn close(&mut self, leg: LegId) {
+        self.sought.remove(&leg);
         if let Some(lane) = self.lane_of(leg) {
             lane.push(Piece::Close { leg });
         }
@@ -234,5 +319,7 @@ fn of_samples(samples: u64) -> Duration {
     Duration::from_micros(samples * MICROS_PER_SAMPLE)
 }
 
+/// Languages that were found and wait to be told; the oldest give way.
+const FOUND_MAX: usize = 1_024;
 /// At 8 kHz.
 const MICROS_PER_SAMPLE: u64 = 125;

@@ -37,7 +37,7 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::PromptFailed { .. }
         | What::ReplySuggested { .. }
         | What::NotPossible { .. }
-        | What::TicketAsked { .. }
+        | What::TicketAsked(_)
         | What::RerouteStarted { .. }
         | What::Rerouted { .. }
         | What::RerouteFailed { .. }
@@ -74,6 +74,7 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::CallAnswered { .. }
         | What::Observed { .. }
         | What::Said { .. }
+        | What::LanguageFound(_)
         | What::AnswersSuggested(_)
         | What::Interrupted { .. }
         | What::Conversation { .. }

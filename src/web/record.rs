@@ -365,13 +365,15 @@ impl CallRecord {
             | What::FactsTold { .. }
             | What::MessageDropped { .. }
             | What::NotPossible { .. }
-            | What::TicketAsked { .. }
+            | What::TicketAsked(_)
             | What::ScenarioTurned(_)
             | What::GroupTurned(_)
             | What::EscalationLikely { .. }
             | What::Said { is_final: false, .. }
+            | What::Said { crosstalk: true, .. }
+            | What::LanguageFound(_)
             | What::Interrupted { .. } => {}
-            What::Said { party, is_final: true, phrases, .. } => {
+            What::Said { party, is_final: true, phrases, crosstalk: false, .. } => {
                 for phrase in phrases.iter().cloned() {
                     push(&mut self.phrases, Phrase { call_ms, party: party.clone(), phrase }, PHRASES_MAX);
                 }

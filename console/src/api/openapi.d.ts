@@ -2578,23 +2578,10 @@ export interface components {
             rule: string;
             /** @enum {string} */
             type: "not_possible";
-        } | {
-            /** @description The system, as `[crm.NAME]`. */
-            crm: string;
-            /** @description The emotion when it fired. */
-            emotion: string;
-            /** @description The level when it fired. */
-            level: string;
-            /** @description Rule id. */
-            rule: string;
-            /**
-             * Format: float
-             * @description The score when it fired.
-             */
-            score: number;
+        } | (components["schemas"]["TicketAsked"] & {
             /** @enum {string} */
             type: "ticket_asked";
-        } | (components["schemas"]["Outcome"] & {
+        }) | (components["schemas"]["Outcome"] & {
             /** @enum {string} */
             type: "outcome_told";
         }) | (components["schemas"]["AlertDeed"] & {
@@ -2715,10 +2702,9 @@ export interface components {
              * @description Where the speech begins, milliseconds of the party's audio.
              */
             audio_ms: number;
-            /**
-             * @description What understood it: `pocketsphinx`, `sherpa-onnx`, `funasr` or `sherpa-onnx-server`; `written` where nobody had
-             *     to; empty of earlier versions.
-             */
+            /** @description True when it is the other party's voice, come back on this one's line: no policy and no emotion goes by it. */
+            crosstalk?: boolean;
+            /** @description What understood it, as `engine` of `[recognition]`; `written` where nobody had to; empty of earlier versions. */
             engine?: string;
             /** @description False while the party goes on speaking: a later event takes the place of this one. */
             final: boolean;
@@ -2735,7 +2721,10 @@ export interface components {
              * @description Where it ends, or how far it has been heard.
              */
             until_ms: number;
-        } | {
+        } | (components["schemas"]["LanguageHeard"] & {
+            /** @enum {string} */
+            type: "language_found";
+        }) | {
             /** @description Who interrupts: `caller` or `callee`. */
             party: string;
             /**
@@ -3434,6 +3423,25 @@ export interface components {
         KnowledgeSaying: {
             answer: string;
             questions: string[];
+        };
+        /** @description What a party speaks, by its first speech. */
+        LanguageHeard: {
+            /** @description What its words are heard in from now on; what is usual where it is not sure, or nobody hears the other language. */
+            heard_in: string;
+            /** @description What it speaks, more likely than not: `zh` or `en`. */
+            language: string;
+            /** @description `caller` or `callee`. */
+            party: string;
+            /**
+             * Format: float
+             * @description How likely that is, 0.5-1.
+             */
+            probability: number;
+            /**
+             * Format: int64
+             * @description The speech that was listened to, milliseconds.
+             */
+            speech_ms: number;
         };
         /**
          * @description How one leg sounded, by our own counts and by what the far end reported (RTCP); what is unknown is absent.
@@ -4611,6 +4619,22 @@ export interface components {
             reason: string;
             /** @description As routes have it. */
             tenant: string;
+        };
+        /** @description What a system outside is to know, as a rule wants it. */
+        TicketAsked: {
+            /** @description The system, as `[crm.NAME]`. */
+            crm: string;
+            /** @description The emotion when it fired. */
+            emotion: string;
+            /** @description The level when it fired. */
+            level: string;
+            /** @description Rule id. */
+            rule: string;
+            /**
+             * Format: float
+             * @description The score when it fired.
+             */
+            score: number;
         };
         /**
          * @description A tone, one turn of it.

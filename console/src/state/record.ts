@@ -101,7 +101,9 @@ function changeOf(call: Call, event: FeedEvent): Partial<Call> {
     case "leg_ended":
       return { legs: push(call.legs, event as unknown as Leg, DEEDS_MAX) };
     case "said":
-      return event.final === true ? { phrases: withPhrases(call.phrases ?? [], event) } : {};
+      return event.final === true && event.crosstalk !== true
+        ? { phrases: withPhrases(call.phrases ?? [], event) }
+        : {};
     case "call_ended":
       return endOf(call, event);
     default:

@@ -308,6 +308,7 @@ export const en: Texts = {
     service: (before, after) => `Served as ${after} instead of ${before}`,
     usualService: "usual",
     priority: (priority, by) => `Place in queues: ${priority ?? "usual"} (${by})`,
+    languageFound: (party, language) => `${party} is heard in ${language === "en" ? "English" : "Mandarin"}`,
     interrupted: (party, times) => `${party} interrupted (${times})`,
     phrases: (party, phrases) => `${party} said ${phrases}`,
     spoken: (party, text) => `${party}: ${text}`,

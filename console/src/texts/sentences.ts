@@ -282,7 +282,10 @@ function wordsSentence(t: Texts, event: CallEvent): Sentence | null {
   if (event.type === "interrupted") {
     return { kind: "words", text: t.sentences.interrupted(party, event.times as number) };
   }
-  if (event.type !== "said" || event.final !== true) return null;
+  if (event.type === "language_found") {
+    return { kind: "words", text: t.sentences.languageFound(party, text(event.heard_in)) };
+  }
+  if (event.type !== "said" || event.final !== true || event.crosstalk === true) return null;
   if (typeof event.text === "string") return { kind: "words", text: t.sentences.spoken(party, event.text) };
   const phrases = (event.phrases as { text: string; intent: string }[]).map(
     (each) => `“${each.text}” (${each.intent})`,

@@ -298,6 +298,7 @@ export const zh = {
     service: (before: string, after: string) => `服务方式由 ${before} 改为 ${after}`,
     usualService: "常规",
     priority: (priority: number | null, by: string) => `排队优先级改为 ${priority ?? "默认"}（${by}）`,
+    languageFound: (party: string, language: string) => `${party}的话按${language === "en" ? "英语" : "普通话"}识别`,
     interrupted: (party: string, times: number) => `${party}打断对方（第 ${times} 次）`,
     phrases: (party: string, phrases: string) => `${party}说到 ${phrases}`,
     spoken: (party: string, text: string) => `${party}：${text}`,

@@ -271,6 +271,11 @@ impl Call {
     }
 
     /// Somebody listens from now on, or nobody does.
+    /// Takes note of what the caller speaks.
+    pub(super) fn speaks(&mut self, language: Language) {
+        self.known.language = Some(language);
+    }
+
     pub(super) fn listened(&mut self, scene: &Scene<'_>, on: bool) {
         self.known.listen(scene.now, on);
         self.end_of(scene.policies, |trigger| matches!(trigger, Trigger::Silent(_)));

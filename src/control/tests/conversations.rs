@@ -41,6 +41,8 @@ fn what_the_caller_has_said_is_told_and_decided_on() {
         "{HELPED}
         > caller saying complaint
         being said by caller complaint
+        > caller echoes complaint
+        echoed by caller complaint
         > caller said complaint
         said by caller complaint
         decided complains service@1

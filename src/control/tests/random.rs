@@ -10,6 +10,8 @@ use std::time::Duration;
 use media::LegId;
 use media::sdp::{Exchange, Protection, Wanted};
 use media::srtp::Suite;
+use nlu::LanguageFound;
+use nlu::recognition::Language;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -359,6 +361,9 @@ fn is_heard(sim: &mut Sim, step: &Step) {
             let Some(leg) = pick_any(sim, leg, &[SipState::Answered, SipState::Ending]) else { return };
             sim.tell(Input::Spoke { leg, lasted: Duration::from_millis(480) });
             sim.tell(Input::Said(transcript(leg, "complaint", true)));
+            sim.tell(Input::Crosstalk(transcript(leg, "complaint", true)));
+            let found = LanguageFound { language: Language::English, probability: 0.9, is_sure: true, speech: 24_000 };
+            sim.tell(Input::Language { leg, found, heard_in: Language::English });
         }
         Step::Spoken { text, well } => {
             if sim.texts.is_empty() {

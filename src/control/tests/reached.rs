@@ -3,7 +3,7 @@
 use crate::notice::What;
 
 /// What some of the sequences reach, in order.
-pub(super) const REACHED: [&str; 98] = [
+pub(super) const REACHED: [&str; 99] = [
     "alert",
     "answered",
     "asterisk done",
@@ -48,6 +48,7 @@ pub(super) const REACHED: [&str; 98] = [
     "key callee",
     "key caller",
     "key caller masked",
+    "language found",
     "leg ended",
     "load normal",
     "load overloaded",
@@ -112,7 +113,7 @@ pub(super) fn kind(what: &What) -> String {
         What::LoadChanged { load, .. } => format!("load {load}"),
         What::CallForked { .. } => "forked".to_owned(),
         What::ForkPaused { on } => format!("paused {on}"),
-        What::TicketAsked { crm, .. } => format!("ticket of {crm}"),
+        What::TicketAsked(asked) => format!("ticket of {}", asked.crm),
         What::OutcomeTold(_) => "outcome told".to_owned(),
         What::AlertHandled(_) => "alert handled".to_owned(),
         What::AlertEscalated(_) => "alert escalated".to_owned(),
@@ -128,6 +129,7 @@ pub(super) fn kind(what: &What) -> String {
         What::CallAnswered { .. } => "answered".to_owned(),
         What::Observed { party, .. } => format!("observed {party}"),
         What::Said { party, .. } => format!("said by {party}"),
+        What::LanguageFound(_) => "language found".to_owned(),
         What::Interrupted { party, .. } => format!("interrupted by {party}"),
         What::Conversation { .. } => "conversation".to_owned(),
         What::Decided { rule, .. } => format!("decided {rule}"),

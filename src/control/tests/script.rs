@@ -152,7 +152,7 @@ impl Script {
             [
                 leg,
                 "shaken" | "silent" | "sends" | "hears" | "cannot" | "is" | "presses" | "sounds" | "speaks"
-                | "interrupted" | "said" | "saying",
+                | "interrupted" | "said" | "saying" | "echoes",
                 ..,
             ] => {
                 self.act_media(self.leg(leg), &words[1..]);
@@ -290,6 +290,7 @@ impl Script {
                 Input::Turns { legs: [leg, self.leg(other)], turns: interrupting(times) }
             }
             ["said", intent] => Input::Said(transcript(leg, intent, true)),
+            ["echoes", intent] => Input::Crosstalk(transcript(leg, intent, true)),
             ["saying", intent] => Input::Said(transcript(leg, intent, false)),
             ["is", mood] => Input::Heard(Box::new(observation(leg, mood))),
             _ => panic!("no such step: {words:?}"),

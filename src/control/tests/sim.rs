@@ -21,7 +21,7 @@ use crate::notice::Notice;
 use crate::pbx::{self, Dialplan, Place};
 use crate::settings::{
     AudioTerms, Bypass, HeaderChanges, Limits, OverloadSettings, Parties, Pattern, PbxTerms, PortRange, Returning,
-    Route, Routes, SupervisionSettings, Target,
+    Route, Routes, Spoken, SupervisionSettings, Target,
 };
 
 /// Call control and everything around it.
@@ -409,7 +409,8 @@ pub(super) fn settings() -> ControlSettings {
         silence_limit: Duration::from_secs(300),
         parties: Some(Parties::Caller),
         remember_speakers: false,
-        language: Some(Language::Mandarin),
+        language: Some(Spoken::Always(Language::Mandarin)),
+        punctuation: true,
         masker: Masker::new(Arc::new(MaskingLists::built_in()), Class::usual()),
         compliance: Arc::default(),
         compared: vec!["customer.region".to_owned()],

@@ -3,10 +3,12 @@
 //! A call with another number of such legs has no conversation; one begins anew when one of the two is another leg.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use media::LegId;
-use nlu::{HOP, SAMPLE_RATE_HZ};
+use nlu::{Echo, HOP, SAMPLE_RATE_HZ};
+use prosody::Row;
 use prosody::turns::{Dialogue, Turns};
 use routing::CallKey;
 
@@ -27,6 +29,7 @@ struct Conversation {
     dialogue: Dialogue,
     /// As it was told last.
     told: Turns,
+    echo: Echo,
 }
 
 impl Conversations {
@@ -40,7 +43,8 @@ impl Conversations {
         self.seats.clear();
         for (call, legs) in legs {
             let Ok(legs) = <[LegId; 2]>::try_from(legs) else { continue };
-            let fresh = || Conversation { legs, dialogue: Dialogue::default(), told: Turns::default() };
+            let fresh =
+                || Conversation { legs, dialogue: Dialogue::default(), told: Turns::default(), echo: Echo::default() };
             let goes_on = before.remove(&call).filter(|conversation| conversation.legs == legs);
             self.calls.insert(call, goes_on.unwrap_or_else(fresh));
             self.seats.extend(legs.into_iter().enumerate().map(|(seat, leg)| (leg, (call, seat))));
@@ -51,8 +55,22 @@ impl Conversations {
     pub fn hear(&mut self, leg: LegId, origin: Duration, position: u64, speech: bool) {
         let Some((call, seat)) = self.seats.get(&leg) else { return };
         let Some(conversation) = self.calls.get_mut(call) else { return };
-        let hop = (origin.as_micros() / HOP_MICROS) as u64 + position / HOP as u64;
-        conversation.dialogue.push(*seat, hop, speech);
+        conversation.dialogue.push(*seat, hop_of(origin, position), speech);
+    }
+
+    /// Takes how a party sounds in a hop, as `hear` takes whether it speaks; calls `each` for hops, counted for both parties
+    /// alike, in which a party's line has brought the other one's voice.
+    pub fn compare(
+        &mut self,
+        (leg, origin): (LegId, Duration),
+        row: &Row,
+        speech: bool,
+        each: &mut dyn FnMut(LegId, Range<u64>),
+    ) {
+        let Some((call, seat)) = self.seats.get(&leg) else { return };
+        let Some(Conversation { legs, echo, .. }) = self.calls.get_mut(call) else { return };
+        let found = echo.push(*seat, hop_of(origin, row.position), row, speech);
+        found.into_iter().for_each(|(line, hops)| each(legs[line], hops));
     }
 
     /// The conversations that have changed since they were told last.
@@ -65,6 +83,11 @@ impl Conversations {
             }
         }
     }
+}
+
+/// The hop, counted for all parties alike, of a position of audio that began at `origin`.
+pub(in crate::shell) fn hop_of(origin: Duration, position: u64) -> u64 {
+    (origin.as_micros() / HOP_MICROS) as u64 + position / HOP as u64
 }
 
 fn is_news(now: &Turns, told: &Turns) -> bool {

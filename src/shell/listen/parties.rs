@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use media::{Command, LegId, StreamSettings};
-use nlu::recognition::Language;
+use nlu::recognition::LanguageChoice;
 use routing::CallKey;
 
 use super::baselines::SpeakerKey;
@@ -24,7 +24,7 @@ struct Party {
     call: Option<CallKey>,
     speaker: Option<SpeakerKey>,
     functionals: bool,
-    language: Option<Language>,
+    language: Option<LanguageChoice>,
     tapped: bool,
     copied: bool,
     /// It has no audio and writes.
@@ -39,15 +39,15 @@ pub(super) struct Tapped {
     pub(super) speaker: Option<SpeakerKey>,
     /// Whether observations tell functionals.
     pub(super) functionals: bool,
-    /// What is spoken, where somebody listens for words.
-    pub(super) language: Option<Language>,
+    /// Which language is heard, where somebody listens for words.
+    pub(super) language: Option<LanguageChoice>,
     pub(super) settings: StreamSettings,
 }
 
 impl Parties {
     /// Takes note of the call that a leg belongs to, of what is spoken there and whether observations of it tell
     /// functionals, before it is listened to.
-    pub fn seat(&self, leg: LegId, call: CallKey, language: Option<Language>, functionals: bool) {
+    pub fn seat(&self, leg: LegId, call: CallKey, language: Option<LanguageChoice>, functionals: bool) {
         let mut legs = self.lock();
         let party = legs.entry(leg).or_default();
         (party.call, party.language, party.functionals) = (Some(call), language, functionals);

@@ -67,6 +67,7 @@ struct Ear {
     buffer: JitterBuffer,
     /// When its audio began: the arrival of its first packet.
     origin: Option<Duration>,
+    call: Option<CallKey>,
     /// Who speaks, when that is to be remembered.
     speaker: Option<SpeakerKey>,
     onset: Onset,
@@ -75,9 +76,9 @@ struct Ear {
 }
 
 impl Ear {
-    fn new(Tapped { settings, speaker, .. }: &Tapped, barge_in: Duration) -> Self {
+    fn new(Tapped { settings, call, speaker, .. }: &Tapped, barge_in: Duration) -> Self {
         let buffer = JitterBuffer::new(settings.codec, settings.payload_type_received);
-        Self { buffer, origin: None, speaker: *speaker, onset: Onset::new(barge_in), keys: None }
+        Self { buffer, origin: None, call: *call, speaker: *speaker, onset: Onset::new(barge_in), keys: None }
     }
 
     fn configure(&mut self, settings: &StreamSettings) {
@@ -226,6 +227,9 @@ impl Worker {
                 }
                 if ear.origin.is_none() {
                     ear.origin = Some(frame.arrival);
+                    if let Some((words, call)) = self.options.words.recognizing.as_ref().zip(ear.call) {
+                        words.begin(frame.leg, call, frame.arrival);
+                    }
                     keep(&mut self.moments, Heard::Began { leg: frame.leg, at: frame.arrival });
                 }
                 ear.buffer.push(frame.arrival, frame.packet());
@@ -313,7 +317,7 @@ impl Worker {
             }
         }
         let (ears, moments) = (&mut self.ears, &mut self.moments);
-        let conversations = &mut self.conversations;
+        let (conversations, recognizing) = (&mut self.conversations, &self.options.words.recognizing);
         let mut speaks = |party: PartyId, hop: &Hop, speech: bool| {
             let leg = LegId(party.0);
             let Some(ear) = ears.get_mut(&leg) else { return };
@@ -322,6 +326,9 @@ impl Worker {
             }
             if let Some(origin) = ear.origin {
                 conversations.hear(leg, origin, hop.position, speech);
+                if let Some(words) = recognizing {
+                    conversations.compare((leg, origin), hop, speech, &mut |leg, hops| words.echo(leg, hops));
+                }
             }
         };
         self.listener.run_with(&mut speaks, &mut self.heard);

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 
 use super::queue::{Piece, Queue};
 use super::worker::Worker;
-use super::{RecognizingFigures, of_samples};
-use crate::shell::listen::{Heard, Utterances};
+use super::{RecognizingFigures, Told, of_samples};
+use crate::shell::listen::Heard;
 
 /// Makes a recogniser, or says why there is none.
 pub(super) type Load = Box<dyn FnMut() -> Result<Box<dyn Recognizer>, String> + Send>;
@@ -43,18 +43,13 @@ impl Lane {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(super) fn start(
-        language: Language,
-        load: Load,
-        heard: mpsc::Sender<Heard>,
-        utterances: Arc<Utterances>,
-    ) -> std::io::Result<Self> {
+    pub(super) fn start(language: Language, load: Load, told: Told) -> std::io::Result<Self> {
         let (queue, state) = (Arc::new(Queue::default()), Arc::new(State::default()));
         let lane = Self { queue: Arc::clone(&queue), state: Arc::clone(&state) };
         let run = move || {
             // However this ends, nobody waits for words any longer.
-            let _ended = Ended { queue: Arc::clone(&queue), state: Arc::clone(&state), _heard: heard.clone() };
-            Worker::new(language, load, queue, state, heard, utterances).run();
+            let _ended = Ended { queue: Arc::clone(&queue), state: Arc::clone(&state), _heard: told.heard.clone() };
+            Worker::new(language, load, queue, state, told).run();
         };
         thread::Builder::new().name(format!("recognize-{}", language.code())).spawn(run)?;
         Ok(lane)

@@ -15,9 +15,22 @@ const SAMPLES_DROPPED: u64 = 60 * 8_000;
 /// Something for the recogniser.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Piece {
-    Open { leg: LegId, language: Language },
-    Audio { leg: LegId, position: u64, samples: Box<[f32]> },
-    Close { leg: LegId },
+    Open {
+        leg: LegId,
+        language: Language,
+    },
+    Audio {
+        leg: LegId,
+        position: u64,
+        samples: Box<[f32]>,
+    },
+    Close {
+        leg: LegId,
+    },
+    /// As `Close`, and what is left of the party's words is not told: they are heard elsewhere.
+    Drop {
+        leg: LegId,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -103,7 +116,7 @@ impl Piece {
     fn samples(&self) -> u64 {
         match self {
             Piece::Audio { samples, .. } => samples.len() as u64,
-            Piece::Open { .. } | Piece::Close { .. } => 0,
+            Piece::Open { .. } | Piece::Close { .. } | Piece::Drop { .. } => 0,
         }
     }
 }

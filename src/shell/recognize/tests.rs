@@ -32,7 +32,7 @@ fn too_much_audio_loses_its_oldest_and_nothing_else() {
 fn audio_goes_through_with_its_gaps_and_finals_come_out() {
     let (heard, mut told) = mpsc::channel(4);
     let recognizing = start(|| Ok(Box::new(Echo::default())), heard);
-    recognizing.open(LEG, Language::Mandarin);
+    recognizing.open(LEG, always(Language::Mandarin));
     recognizing.push(LEG, 0, &[0.1; 80]);
     recognizing.push(LEG, 400, &[0.1; 80]);
     recognizing.close(LEG);
@@ -53,7 +53,7 @@ fn without_a_recogniser_nothing_waits_until_there_is_one() {
         if tries == 1 { Err("no model".to_owned()) } else { Ok(Box::new(Echo::default()) as Box<dyn Recognizer>) }
     };
     let recognizing = start(load, heard);
-    recognizing.open(LEG, Language::Mandarin);
+    recognizing.open(LEG, always(Language::Mandarin));
     recognizing.push(LEG, 0, &[0.0; 800]);
     while recognizing.figures().backlog > Duration::ZERO {
         thread::yield_now();
@@ -71,7 +71,7 @@ fn without_a_recogniser_nothing_waits_until_there_is_one() {
 fn a_recogniser_that_breaks_is_loaded_again_and_hears_the_parties_where_they_are() {
     let (heard, mut told) = mpsc::channel(4);
     let recognizing = start(|| Ok(Box::new(Echo::default())), heard);
-    recognizing.open(LEG, Language::Mandarin);
+    recognizing.open(LEG, always(Language::Mandarin));
     recognizing.push(LEG, 0, &[0.1; 80]);
     recognizing.push(LEG, 80, &[BREAKS; 80]);
     while recognizing.figures().restarts == 0 {
@@ -103,10 +103,10 @@ fn a_language_with_too_much_to_decode_holds_up_no_other() {
         heard,
         Arc::default(),
     );
-    recognizing.open(LEG, Language::Mandarin);
+    recognizing.open(LEG, always(Language::Mandarin));
     recognizing.push(LEG, 0, &[0.1; 80]);
     let other = LegId(8);
-    recognizing.open(other, Language::English);
+    recognizing.open(other, always(Language::English));
     recognizing.push(other, 0, &[0.1; 160]);
     recognizing.close(other);
     let Some(Heard::Said(transcript)) = told.blocking_recv() else { panic!("nothing was said") };
@@ -126,9 +126,9 @@ fn a_party_that_speaks_another_language_leaves_the_first_one() {
     let (heard, mut told) = mpsc::channel(4);
     let echo = |_| Box::new(|| Ok(Box::new(Echo::default()) as Box<dyn Recognizer>)) as Load;
     let recognizing = start_with(echo, heard, Arc::default());
-    recognizing.open(LEG, Language::Mandarin);
+    recognizing.open(LEG, always(Language::Mandarin));
     recognizing.push(LEG, 0, &[0.1; 80]);
-    recognizing.open(LEG, Language::English);
+    recognizing.open(LEG, always(Language::English));
     recognizing.push(LEG, 0, &[0.1; 160]);
     recognizing.close(LEG);
     let mut ends: Vec<u64> = (0..2)
@@ -139,6 +139,44 @@ fn a_party_that_speaks_another_language_leaves_the_first_one() {
         .collect();
     ends.sort_unstable();
     assert_eq!(ends, [80, 160]);
+}
+
+#[test]
+fn a_party_that_is_found_to_speak_another_language_is_heard_again_in_it() {
+    for (is_sure, heard_in) in [(true, Language::English), (false, Language::Mandarin)] {
+        let (heard, mut told) = mpsc::channel(4);
+        let echo = |_| Box::new(|| Ok(Box::new(Echo::default()) as Box<dyn Recognizer>)) as Load;
+        let recognizing = start_with(echo, heard, Arc::default());
+        recognizing.places().lane(Language::English, &recognizing.0).expect("a thread");
+        while !recognizing.places().lanes.values().all(Lane::is_up) {
+            thread::yield_now();
+        }
+        recognizing.open(LEG, LanguageChoice { language: Language::Mandarin, by_ear: true });
+        recognizing.push(LEG, 0, &[0.1; 160]);
+        let found = LanguageFound { language: Language::English, probability: 0.9, is_sure, speech: 24_000 };
+        recognizing.places().settle(LEG, found);
+        recognizing.push(LEG, 160, &[0.1; 80]);
+        assert_eq!(told.blocking_recv(), Some(Heard::Language { leg: LEG, found, heard_in }));
+        assert_eq!(recognizing.places().legs[&LEG], heard_in);
+        recognizing.close(LEG);
+        let Some(Heard::Said(transcript)) = told.blocking_recv() else { panic!("nothing was said") };
+        assert_eq!(transcript.end, 240, "from its first sample on");
+        recognizing.stop();
+        assert_eq!(told.blocking_recv(), None, "it is heard once");
+    }
+}
+
+#[test]
+fn what_the_other_party_said_is_told_as_such() {
+    let (heard, mut told) = mpsc::channel(4);
+    let recognizing = start(|| Ok(Box::new(Echo::default())), heard);
+    recognizing.begin(LEG, CallKey(1), Duration::ZERO);
+    recognizing.echo(LEG, 0..100);
+    recognizing.open(LEG, always(Language::Mandarin));
+    recognizing.push(LEG, 0, &[0.1; 4_000]);
+    recognizing.close(LEG);
+    let Some(Heard::Crosstalk(transcript)) = told.blocking_recv() else { panic!("it counts as said") };
+    assert_eq!((transcript.party, transcript.end), (PartyId(LEG.0), 4_000));
 }
 
 /// The loop with a recogniser of Mandarin and none of any other language.
@@ -157,9 +195,10 @@ fn start_with(
     utterances: Arc<Utterances>,
 ) -> Recognizing {
     let files = Arc::new(Mutex::new(Err("made by a test".to_owned())));
-    let (standing, places) = (Arc::default(), Mutex::default());
+    let (standing, places, crosstalk) = (Arc::default(), Mutex::default(), Arc::default());
     let (loads, weak) = (Box::new(loads), heard.downgrade());
-    let recognizing = Recognizing(Arc::new(Inner { loads, files, standing, places, heard: weak, utterances }));
+    let inner = Inner { loads, files, standing, places, heard: weak, utterances, crosstalk };
+    let recognizing = Recognizing(Arc::new(inner));
     recognizing.places().lane(Language::Mandarin, &recognizing.0).expect("a thread");
     // The thread has an end of its own now.
     drop(heard);
@@ -171,6 +210,10 @@ fn start(
     heard: mpsc::Sender<Heard>,
 ) -> Recognizing {
     start_one(Box::new(load), heard, Arc::default())
+}
+
+fn always(language: Language) -> LanguageChoice {
+    LanguageChoice { language, by_ear: false }
 }
 
 /// Does nothing until it is told to go on, once.

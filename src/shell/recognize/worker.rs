@@ -2,7 +2,7 @@
 //!
 //! A recogniser that breaks is let go of and another one is loaded after a pause; who is heard, and how far, is kept here.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,14 +14,17 @@ use nlu::recognition::{Language, Recognizer, Transcript};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
+use super::Told;
 use super::lane::{Load, State};
 use super::queue::{Piece, Queue};
-use crate::shell::listen::{Heard, Utterances, Uttered};
+use crate::shell::listen::{Heard, Uttered};
 
 /// How long the thread waits for audio before it looks whether it is to end.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How much less of a contended core the thread gets than the media threads: less than the listening thread, too.
 const NICENESS: i32 = 12;
+/// Parties that are remembered to be heard elsewhere; the oldest are forgotten.
+const DROPPED_MAX: usize = 1_024;
 /// The pause before a recogniser that broke is loaded again: doubled each time, up to the longest one.
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
@@ -35,9 +38,10 @@ pub(super) struct Worker {
     recognizer: Option<Box<dyn Recognizer>>,
     queue: Arc<Queue>,
     state: Arc<State>,
-    heard: mpsc::Sender<Heard>,
-    utterances: Arc<Utterances>,
+    told: Told,
     parties: BTreeMap<LegId, Party>,
+    /// Parties who are heard elsewhere now: what comes of them is not told.
+    dropped: BTreeSet<LegId>,
     transcripts: Vec<Transcript>,
     /// Samples taken and decoded by recognisers before this one.
     earlier: (u64, u64),
@@ -56,23 +60,16 @@ struct Party {
 }
 
 impl Worker {
-    pub(super) fn new(
-        language: Language,
-        load: Load,
-        queue: Arc<Queue>,
-        state: Arc<State>,
-        heard: mpsc::Sender<Heard>,
-        utterances: Arc<Utterances>,
-    ) -> Self {
+    pub(super) fn new(language: Language, load: Load, queue: Arc<Queue>, state: Arc<State>, told: Told) -> Self {
         Self {
             language,
             load,
             recognizer: None,
             queue,
             state,
-            heard,
-            utterances,
+            told,
             parties: BTreeMap::new(),
+            dropped: BTreeSet::new(),
             transcripts: Vec::new(),
             earlier: (0, 0),
             loaded: Instant::now(),
@@ -178,6 +175,7 @@ impl Worker {
         let recognizer = self.recognizer.as_mut();
         match piece {
             Piece::Open { leg, language } => {
+                self.dropped.remove(&leg);
                 self.parties.insert(leg, Party { language, position: 0 });
                 if let Some(recognizer) = recognizer {
                     recognizer.open(PartyId(leg.0), language);
@@ -193,8 +191,14 @@ impl Worker {
                 }
                 recognizer.push(PartyId(leg.0), &samples);
             }
-            Piece::Close { leg } => {
+            Piece::Close { leg } | Piece::Drop { leg } => {
                 self.parties.remove(&leg);
+                if matches!(piece, Piece::Drop { .. }) {
+                    self.dropped.insert(leg);
+                    if self.dropped.len() > DROPPED_MAX {
+                        self.dropped.pop_first();
+                    }
+                }
                 if let Some(recognizer) = recognizer {
                     recognizer.close(PartyId(leg.0), &mut self.transcripts);
                 }
@@ -202,20 +206,24 @@ impl Worker {
         }
     }
 
-    /// Hands on what was understood: to call control and, once it is final, to whoever reads words. False once nobody is
+    /// Hands on what was understood: to call control and, once it is final, to whoever reads words, unless the other party
+    /// has said it. False once nobody is
     /// there to take it. What is final waits for room, and audio waits behind it.
     fn report(&mut self) -> bool {
+        let dropped = &self.dropped;
+        self.transcripts.retain(|transcript| !dropped.contains(&LegId(transcript.party.0)));
         for transcript in self.transcripts.drain(..) {
             let is_final = transcript.is_final;
-            if let Some(utterance) = transcript.utterance() {
-                self.utterances.push(LegId(transcript.party.0), Uttered::Spoken(utterance));
+            let is_crosstalk = self.told.crosstalk.is_in(&transcript);
+            if let Some(utterance) = transcript.utterance().filter(|_| !is_crosstalk) {
+                self.told.utterances.push(LegId(transcript.party.0), Uttered::Spoken(utterance));
             }
-            let said = Heard::Said(transcript);
+            let said = if is_crosstalk { Heard::Crosstalk(transcript) } else { Heard::Said(transcript) };
             if is_final {
-                if self.heard.blocking_send(said).is_err() {
+                if self.told.heard.blocking_send(said).is_err() {
                     return false;
                 }
-            } else if let Err(mpsc::error::TrySendError::Closed(_)) = self.heard.try_send(said) {
+            } else if let Err(mpsc::error::TrySendError::Closed(_)) = self.told.heard.try_send(said) {
                 return false;
             }
         }

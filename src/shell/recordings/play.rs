@@ -68,8 +68,8 @@ pub(super) fn play(
         desk.end(BEGIN, &call, NOT_AGREED);
         return Err(NOT_AGREED.to_owned());
     }
-    let languages = legs.first().and_then(|leg| desk.control.language_of(*leg));
-    let mut ears = Ears::new(in_force, &legs, languages)?;
+    let language = legs.first().and_then(|leg| desk.control.language_of(*leg)).map(|choice| choice.language);
+    let mut ears = Ears::new(in_force, &legs, language)?;
     let samples = voices.iter().map(Vec::len).max().unwrap_or_default();
     for at in (0..samples + AFTER).step_by(PACKET) {
         if let Some(why) = why_to_end() {

@@ -172,9 +172,14 @@ pub(super) fn render_notice(what: &What) -> String {
         What::ForkPaused { on } => format!("paused {on}"),
         What::CallAnswered { target, .. } => format!("answered {target}"),
         What::Observed { party, emotion, level, .. } => format!("observed {party} {emotion} {level}"),
-        What::Said { party, is_final, phrases, .. } => {
+        What::Said { party, is_final, phrases, crosstalk, .. } => {
             let meant: Vec<&str> = phrases.iter().map(|phrase| phrase.intent.as_str()).collect();
-            format!("{} {party} {}", if *is_final { "said by" } else { "being said by" }, meant.join(", "))
+            let how = match (is_final, crosstalk) {
+                (_, true) => "echoed by",
+                (true, false) => "said by",
+                (false, false) => "being said by",
+            };
+            format!("{how} {party} {}", meant.join(", "))
         }
         What::Interrupted { party, times } => format!("interrupted by {party}, {times}"),
         What::Conversation { target, caller, callee } => {
@@ -248,7 +253,8 @@ fn policy_in_words(what: &What) -> String {
         What::Consent { state, by } => format!("consent {state} by {by}"),
         What::FactsTold { known, forgotten, .. } => format!("facts told {known:?}, forgotten {forgotten:?}"),
         What::EscalationLikely { evidence, .. } => format!("escalation likely: {}", evidence.join(", ")),
-        What::TicketAsked { crm, rule, .. } => format!("{rule} asks for a ticket of {crm}"),
+        What::LanguageFound(found) => format!("the {} speaks {}", found.party, found.heard_in),
+        What::TicketAsked(asked) => format!("{} asks for a ticket of {}", asked.rule, asked.crm),
         What::AlertHandled(deed) => format!("alert {} by {}", deed.deed, deed.by),
         What::PriorityChanged(change) => format!("priority {:?} by {}", change.queue_priority, change.by),
         What::AlertEscalated(told) => format!("alert escalated to {}", told.severity),

@@ -2,7 +2,7 @@
 
 use media::g711::{Law, encode_sample};
 use media::{Codec, Command, StreamSettings, TapFrame};
-use nlu::recognition::{EngineKind, Language, Recognizer, RecognizerFigures, SpokenPhrase, Transcript};
+use nlu::recognition::{EngineKind, Language, LanguageChoice, Recognizer, RecognizerFigures, SpokenPhrase, Transcript};
 use nlu::{SeenIn, Shown};
 use tokio::sync::mpsc;
 
@@ -113,7 +113,7 @@ impl Room {
             words: Words { recognizing: Some(recognizing), utterances: Arc::clone(&utterances) },
             heard,
         };
-        parties.seat(LEG, CallKey(1), Some(Language::Mandarin), false);
+        parties.seat(LEG, CallKey(1), Some(LanguageChoice { language: Language::Mandarin, by_ear: false }), false);
         let settings = StreamSettings::plain(None, Codec::Pcmu, 0);
         parties.observe(&Command::Configure { leg: LEG, settings });
         parties.observe(&Command::Tap { leg: LEG, on: true });
