@@ -1,6 +1,7 @@
 """Trains the recogniser: `python train.py SHARED WORK [STEPS [SECONDS]]` leaves WORK/weights.npz.
 
-Where time is short, SECONDS ends it: the rate falls with the time that has passed.
+Where time is short, SECONDS ends it: the rate falls with the time that has passed. Weights that lie there as WORK/begun.npz
+are gone on from, at two thirds of the rate.
 """
 
 import functools
@@ -23,6 +24,8 @@ from tokens import Tokens
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 STEPS, WARM = 2_000, 80
 RATE, DECAY, CLIP = 3e-3, 0.01, 1.0
+# Of the way down that the rate goes, where it begins when something has been learnt before.
+BEGUN = 0.4
 LOOK_EVERY = 200
 AHEAD = 8
 
@@ -32,7 +35,9 @@ def main(shared, work, steps, seconds):
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 1)
     tokens = Tokens()
     made = jnp.asarray(network.makeup(tokens))
-    weights = network.fresh(tokens)
+    weights, first = network.fresh(tokens), 0.0
+    if (work / "begun.npz").exists():
+        weights, first = {name: jnp.asarray(value) for name, value in numpy.load(work / "begun.npz").items()}, BEGUN
     print(f"{sum(value.size for value in weights.values())} weights", flush=True)
     mixture = Mixture(ROOT, shared, work, tokens)
     batches = ahead_of(mixture.batches())
@@ -40,7 +45,7 @@ def main(shared, work, steps, seconds):
     moments = [jax.tree.map(jnp.zeros_like, weights) for _ in range(2)]
     begun, running = time.time(), None
     for number in range(steps):
-        done = max(number / steps, (time.time() - begun) / seconds)
+        done = first + (1 - first) * max(number / steps, (time.time() - begun) / seconds)
         if done >= 1:
             break
         weights, moments, value = step(weights, moments, made, next(batches), number, done)
