@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nlu::Runtime;
+use nlu::recognition::built_in::BuiltInRecognizer;
 use nlu::recognition::streaming::{
     EndpointRules, ModelFile, Search, StreamingFiles, StreamingModel, StreamingOptions, StreamingRecognizer,
 };
@@ -25,6 +26,8 @@ const LIST_BYTES_MAX: u64 = 1 << 20;
 /// What recognises.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Engine {
+    /// The model that comes with the program: the phrases of the lists and nothing else.
+    BuiltIn,
     /// pocketsphinx: the phrases of the lists and nothing else. Its library is searched for when not given.
     Phrases {
         /// The library.
@@ -91,6 +94,7 @@ pub struct RemoteFiles {
 
 #[derive(Debug, Clone)]
 enum Models {
+    BuiltIn,
     Phrases { library: Option<PathBuf>, models: Vec<ModelFolder> },
     Dictation { dictation: Dictation, models: Vec<StreamingFolder> },
 }
@@ -140,6 +144,11 @@ impl RecognizerFiles {
 
     fn load_those(&self, is_wanted: impl Fn(Language) -> bool, wanted: &str) -> Result<Box<dyn Recognizer>, String> {
         let recognizer: Box<dyn Recognizer> = match self.models.as_ref().map_err(String::clone)? {
+            Models::BuiltIn => {
+                let lists: Vec<_> = self.lists.iter().filter(|list| is_wanted(list.language)).cloned().collect();
+                let runtime = Runtime::find(None).map_err(|error| error.to_string())?;
+                Box::new(BuiltInRecognizer::new(&runtime, &lists).map_err(|error| error.to_string())?)
+            }
             Models::Phrases { library, models } => {
                 let models: Vec<_> = models.iter().filter(|model| is_wanted(model.language)).cloned().collect();
                 let spotter = PhraseSpotter::new(library.as_deref(), &models, &self.lists);
@@ -191,6 +200,7 @@ impl RecognizerFiles {
 impl Models {
     fn read(folder: &Path, engine: &Engine, trust: &Trust) -> Result<Self, String> {
         let name = match engine {
+            Engine::BuiltIn => return Ok(Models::BuiltIn),
             Engine::Dictation(_) => EngineName::SherpaOnnx,
             Engine::Phrases { .. } | Engine::Remote(_) => EngineName::Pocketsphinx,
         };
@@ -207,6 +217,7 @@ impl Models {
                 let models = packages.iter().map(|package| package.streaming()).collect::<Result<_, _>>();
                 models.map(|models| Models::Dictation { dictation: dictation.clone(), models })
             }
+            Engine::BuiltIn => return Ok(Models::BuiltIn),
             Engine::Remote(_) => return Err("a recogniser elsewhere does not stand in for another one".to_owned()),
         };
         models.map_err(|error| error.to_string())

@@ -3,6 +3,7 @@
 //! Audio goes in per party at 8 kHz, transcripts come out; positions are samples of the party's audio. One `run` works
 //! for all parties, so that an engine may put them into one batch. Knows no clock: whoever calls measures the cost.
 
+pub mod built_in;
 mod dictionary;
 mod graph;
 mod listed;
@@ -13,6 +14,7 @@ mod segments;
 mod sphinx;
 mod spotter;
 pub mod streaming;
+mod told;
 
 use crate::fusion::Utterance;
 use crate::observation::PartyId;
@@ -62,6 +64,8 @@ pub struct LanguageChoice {
 /// What turns speech into words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EngineKind {
+    /// Phrases by the model that comes with the program.
+    BuiltIn,
     /// Phrases by pocketsphinx.
     Pocketsphinx,
     /// Dictation by streaming models.
@@ -76,6 +80,7 @@ impl EngineKind {
     /// Its name, as configurations and events have it.
     pub fn name(self) -> &'static str {
         match self {
+            EngineKind::BuiltIn => "built-in",
             EngineKind::Pocketsphinx => "pocketsphinx",
             EngineKind::SherpaOnnx => "sherpa-onnx",
             EngineKind::FunAsr => "funasr",

@@ -55,7 +55,7 @@ pub struct EvalAsrArgs {
     /// The language that is spoken: `zh` or `en`.
     #[arg(long, value_name = "CODE", default_value = "zh")]
     pub language: String,
-    /// What recognises: `pocketsphinx` (phrases) or `sherpa-onnx` (streaming dictation).
+    /// What recognises: `built-in` or `pocketsphinx` (phrases), or `sherpa-onnx` (streaming dictation).
     #[arg(long, value_name = "NAME", default_value = "pocketsphinx")]
     pub engine: String,
     /// The pocketsphinx library; searched for when not given.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use media::wav;
 use nlu::PartyId;
-use nlu::recognition::{Language, Recognizer, Transcript};
+use nlu::recognition::{EngineKind, Language, Recognizer, Transcript};
 use serde::Deserialize;
 
 use super::{cpu_s, progress, recording};
@@ -67,7 +67,11 @@ fn engine(args: &EvalAsrArgs) -> Result<Engine, Failure> {
     match args.engine.as_str() {
         name if name == EngineName::Pocketsphinx.name() => Ok(Engine::Phrases { library: args.library.clone() }),
         name if name == EngineName::SherpaOnnx.name() => Ok(Engine::Dictation(Dictation::default())),
-        other => Err(Failure::Failed(format!("--engine: expected pocketsphinx or sherpa-onnx, found {other}"))),
+        name if name == EngineKind::BuiltIn.name() => Ok(Engine::BuiltIn),
+        other => {
+            let expected = "built-in, pocketsphinx or sherpa-onnx";
+            Err(Failure::Failed(format!("--engine: expected {expected}, found {other}")))
+        }
     }
 }
 

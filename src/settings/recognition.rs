@@ -102,6 +102,7 @@ pub(super) fn read_recognition(mut section: Section<'_>, folder: &Path) -> Optio
 /// What a section may name as its engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Named {
+    BuiltIn,
     Phrases,
     Dictation,
     Remote(Protocol),
@@ -109,7 +110,7 @@ enum Named {
 
 /// `engine`, and the keys that go with one of them.
 fn read_engine(section: &mut Section<'_>, folder: &Path) -> Engine {
-    let expected = "\"pocketsphinx\", \"sherpa-onnx\", \"funasr\" or \"sherpa-onnx-server\"";
+    let expected = "\"built-in\", \"pocketsphinx\", \"sherpa-onnx\", \"funasr\" or \"sherpa-onnx-server\"";
     let named = section.read("engine", expected, |value| match value.as_str()? {
         "funasr" => Some(Named::Remote(Protocol::FunAsr)),
         "sherpa-onnx-server" => Some(Named::Remote(Protocol::SherpaOnnx)),
@@ -118,6 +119,7 @@ fn read_engine(section: &mut Section<'_>, folder: &Path) -> Engine {
     let library = section.read("library", "a file's path", path(folder));
     let dictation = read_dictation(section);
     let local = |named: Named| match named {
+        Named::BuiltIn => Engine::BuiltIn,
         Named::Dictation => Engine::Dictation(dictation.clone()),
         Named::Phrases | Named::Remote(_) => Engine::Phrases { library: library.clone() },
     };
@@ -138,6 +140,7 @@ fn read_engine(section: &mut Section<'_>, folder: &Path) -> Engine {
 
 fn local_named(name: &str) -> Option<Named> {
     match name {
+        "built-in" => Some(Named::BuiltIn),
         "pocketsphinx" => Some(Named::Phrases),
         "sherpa-onnx" => Some(Named::Dictation),
         _ => None,
@@ -190,11 +193,12 @@ fn read_remote(
     let region = section.read("region", REGION, name);
     let answer_s = section.read("answer_s", "seconds, 2-60", number(2.0..=60.0));
     let confidence = section.read("confidence", "a number of 0-1", number(0.0..=1.0));
-    let fallback =
-        section.read("fallback", "\"pocketsphinx\", \"sherpa-onnx\" or \"none\"", |value| match value.as_str()? {
+    let fallback = section.read("fallback", "\"built-in\", \"pocketsphinx\", \"sherpa-onnx\" or \"none\"", |value| {
+        match value.as_str()? {
             "none" => Some(None),
             name => local_named(name).map(Some),
-        });
+        }
+    });
     let endpoint = endpoint?;
     if authorities.is_some() && !endpoint.is_secured {
         section.fault("authorities", "no TLS to check by them", "a URL with wss:// beside it");
@@ -323,6 +327,12 @@ mod tests {
     }
 
     #[test]
+    fn the_model_that_comes_with_the_program_is_named() {
+        assert_eq!(check("engine = \"built-in\""), Ok(Engine::BuiltIn));
+        assert_eq!(check(""), Ok(Engine::Phrases { library: None }));
+    }
+
+    #[test]
     fn files_that_are_named_have_names_of_their_own() {
         let name = |files: &str| check(&format!("phrases = {files}"));
         assert!(name("[\"a/zh.toml\", \"a/en.toml\"]").is_ok());
@@ -341,7 +351,7 @@ mod tests {
         );
         refuses(
             "engine = \"funasr\"\nurl = \"asr.example:1\"\nfallback = \"funasr\"",
-            "recognition.fallback: found \"funasr\", expected \"pocketsphinx\", \"sherpa-onnx\" or \"none\"",
+            "recognition.fallback: found \"funasr\", expected \"built-in\", \"pocketsphinx\", \"sherpa-onnx\" or \"none\"",
         );
         refuses("url = \"asr.example:1\"", "recognition.url: found \"asr.example:1\", expected no such key");
         refuses("engine = \"vosk\"", "\"funasr\" or \"sherpa-onnx-server\"");

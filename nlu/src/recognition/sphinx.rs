@@ -16,6 +16,7 @@ use super::dictionary::Dictionary;
 use super::graph::{Graph, GraphError, place_of};
 use super::phrases::PhraseList;
 use super::score::{FrameScores, confidence, unit_confidence};
+use super::told::Found;
 use super::{Language, SpokenPhrase, Word};
 use crate::activity::doubled;
 
@@ -101,13 +102,6 @@ pub(super) struct PhraseDecoder {
     graph: Graph,
     wide: bool,
     linear: Vec<i16>,
-}
-
-/// A phrase with its words; positions count from the start of the stretch.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Found {
-    pub(super) phrase: SpokenPhrase,
-    pub(super) words: Vec<Word>,
 }
 
 /// Loads the library, once for the process.

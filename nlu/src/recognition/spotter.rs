@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::phrases::PhraseList;
-use super::segments::{Segmenter, Stretch};
-use super::sphinx::{Found, ModelFolder, PhraseDecoder, SphinxError, load_library};
-use super::{EngineKind, Language, Recognizer, RecognizerFigures, SpokenPhrase, Transcript, Word};
+use super::segments::Segmenter;
+use super::sphinx::{ModelFolder, PhraseDecoder, SphinxError, load_library};
+use super::told::{Told, transcript};
+use super::{EngineKind, Language, Recognizer, RecognizerFigures, Transcript};
 use crate::observation::PartyId;
 
 /// Finds the phrases of its lists in what parties say.
@@ -22,8 +23,7 @@ pub struct PhraseSpotter {
 struct Party {
     language: Language,
     segmenter: Segmenter,
-    /// Phrases of the last partial transcript.
-    told: Vec<SpokenPhrase>,
+    told: Told,
 }
 
 impl PhraseSpotter {
@@ -48,7 +48,7 @@ impl PhraseSpotter {
 
 impl Recognizer for PhraseSpotter {
     fn open(&mut self, party: PartyId, language: Language) {
-        self.parties.insert(party, Party { language, segmenter: Segmenter::default(), told: Vec::new() });
+        self.parties.insert(party, Party { language, segmenter: Segmenter::default(), told: Told::default() });
     }
 
     fn push(&mut self, party: PartyId, samples: &[f32]) {
@@ -113,9 +113,9 @@ impl Party {
             figures.samples_decoded += stretch.samples.len() as u64;
             let found = decoder.find(&stretch.samples);
             // What was told of it while it went on is to be taken back, too.
-            let had_partial = !std::mem::take(&mut self.told).is_empty();
+            let had_partial = self.told.end();
             if !found.is_empty() || had_partial {
-                out.push(transcript(id, true, stretch.start, &stretch, found));
+                out.push(transcript(id, EngineKind::Pocketsphinx, true, stretch.start, &stretch, found));
             }
         }
     }
@@ -124,27 +124,8 @@ impl Party {
     fn partial(&mut self, id: PartyId, decoder: &mut PhraseDecoder) -> Option<Transcript> {
         let start = self.segmenter.start();
         let stretch = self.segmenter.look()?;
-        let transcript = transcript(id, false, start, &stretch, decoder.find(&stretch.samples));
-        let is_known = |phrase: &SpokenPhrase| {
-            self.told.iter().any(|told| told.text == phrase.text && phrase.start < told.end && told.start < phrase.end)
-        };
-        let fresh: Vec<SpokenPhrase> = transcript.phrases.iter().filter(|p| !is_known(p)).cloned().collect();
-        if fresh.is_empty() {
-            return None;
-        }
-        self.told.extend(fresh);
-        Some(transcript)
+        let found = decoder.find(&stretch.samples);
+        let partial = transcript(id, EngineKind::Pocketsphinx, false, start, &stretch, found);
+        self.told.is_new(&partial).then_some(partial)
     }
-}
-
-/// What was found in a stretch, at positions of the party's audio; the speech began at `start`.
-fn transcript(party: PartyId, is_final: bool, start: u64, stretch: &Stretch, found: Vec<Found>) -> Transcript {
-    let (mut words, mut phrases) = (Vec::new(), Vec::new());
-    let moved = |at: u64| at + stretch.start;
-    for Found { phrase, words: spoken } in found {
-        phrases.push(SpokenPhrase { start: moved(phrase.start), end: moved(phrase.end), ..phrase });
-        words.extend(spoken.into_iter().map(|w| Word { start: moved(w.start), end: moved(w.end), ..w }));
-    }
-    let end = stretch.start + stretch.samples.len() as u64;
-    Transcript { party, engine: EngineKind::Pocketsphinx, is_final, start, end, words, phrases, text: None }
 }
