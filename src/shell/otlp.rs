@@ -68,7 +68,7 @@ impl Otlp {
         tokio::spawn(to("/v1/traces", "traces")?.run(inlet, move |batch| traces(&of_spans, batch)));
         if settings.logs {
             let (follower, inlet) = mpsc::channel(settings.queue);
-            tokio::spawn(to("/v1/logs", "logs")?.run(inlet, move |batch| logs(&resource, batch)));
+            tokio::spawn(to("/v1/logs", "logs")?.run(inlet, move |batch| logs(&resource, &batch)));
             lines.follow(follower);
         }
         info!(sample = settings.sample, logs = settings.logs, "OTLP");
@@ -221,7 +221,7 @@ fn traces(resource: &Resource, spans: Vec<Span>) -> Vec<u8> {
     ExportTraceServiceRequest { resource_spans }.encode_to_vec()
 }
 
-fn logs(resource: &Resource, lines: Vec<Line>) -> Vec<u8> {
+fn logs(resource: &Resource, lines: &[Line]) -> Vec<u8> {
     let log_records = lines.iter().map(record).collect();
     let scope_logs = vec![ScopeLogs { scope: scope(), log_records, ..ScopeLogs::default() }];
     let resource_logs = vec![ResourceLogs { resource: Some(resource.clone()), scope_logs, ..ResourceLogs::default() }];

@@ -118,10 +118,11 @@ impl Line {
     /// Whether what was understood lies where the line brought an echo.
     fn brings(&self, transcript: &Transcript) -> bool {
         let Transcript { words, start, end, .. } = transcript;
-        let spans: Vec<Range<u64>> = match words.is_empty() {
-            false => words.iter().map(|word| word.start..word.end.max(word.start + HOP as u64)).collect(),
-            true => vec![*start..*end],
-        };
+        let mut spans: Vec<Range<u64>> =
+            words.iter().map(|word| word.start..word.end.max(word.start + HOP as u64)).collect();
+        if spans.is_empty() {
+            spans.push(*start..*end);
+        }
         let hops = |span: &Range<u64>| self.origin + span.start / HOP as u64..self.origin + span.end / HOP as u64;
         let all: u64 = spans.iter().map(hops).map(|span| span.end - span.start).sum();
         let shared = |span: Range<u64>| -> u64 {

@@ -33,7 +33,8 @@ pub(super) struct Energies {
 impl Energies {
     /// Of samples at 8 kHz, [-1, 1].
     pub(super) fn of(samples: &[f32]) -> Self {
-        let settings = LogMelSettings { rate: SampleRate::Hz8000, bins: BANDS, low_hz: LOW_HZ, high_hz: HIGH_HZ };
+        let usual = LogMelSettings::new(SampleRate::Hz8000);
+        let settings = LogMelSettings { bins: BANDS, low_hz: LOW_HZ, high_hz: HIGH_HZ, ..usual };
         let mut log_mel = LogMel::new(settings).expect("within the ranges");
         let mut values = Vec::new();
         log_mel.push(samples, &mut values);
