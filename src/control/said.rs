@@ -71,6 +71,10 @@ impl Call {
         heard_in: Language,
     ) {
         let by_caller = leg == self.caller.id;
+        let by_far = self.far.as_ref().is_some_and(|far| far.id == leg);
+        if !matches!(self.stage, Stage::Talking(_)) || !(by_caller || by_far) {
+            return;
+        }
         self.notice(
             context,
             What::LanguageFound(LanguageHeard {
