@@ -31,7 +31,7 @@ fn words_are_heard_elsewhere_and_calls_go_on_while_that_is_away() {
     let caller = stage.call(Audio::looped(voice_of_the_caller()));
     let said = stage.until("what was understood elsewhere", is_said_by("sherpa-onnx-server"));
     let What::Said { text: Some(text), phrases, audio_ms, until_ms, .. } = said.what else { panic!("{said:?}") };
-    assert_eq!((text.reveal().as_str(), phrases[0].intent.as_str()), ("我要投诉", "complaint"));
+    assert_eq!((text.reveal().as_str(), phrases[0].intent.as_str()), ("我要投诉。", "complaint"));
     assert!(until_ms > audio_ms && phrases[0].confidence > 0.9, "{phrases:?}");
     assert_eq!(stage.metric("calmline_recognition_remote_up"), 1.0);
 

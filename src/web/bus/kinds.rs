@@ -23,6 +23,7 @@ pub const KINDS: &[&str] = &[
     "call_answered",
     "observed",
     "said",
+    "language_found",
     "interrupted",
     "service_switched",
     "compliance_breached",
