@@ -208,17 +208,16 @@ impl Metrics {
             What::AudioOpened { .. } => self.gauge(&AUDIO_CLIENTS, &[]).increment(1.0),
             What::AudioMissed { missed_ms, .. } => self.count(&AUDIO_MISSED, &[], missed_ms / 20),
             What::AudioClosed { .. } => self.gauge(&AUDIO_CLIENTS, &[]).decrement(1.0),
-            What::CallEnded { reason, talk_ms, peak_anger, .. } => {
-                self.observe_end(call, reason, *talk_ms, *peak_anger);
-            }
+            What::CallEnded { .. } => self.observe_end(call, &notice.what),
         }
     }
 
-    fn observe_end(&self, call: &str, reason: &str, talk_ms: u64, peak_anger: f32) {
+    fn observe_end(&self, call: &str, what: &What) {
+        let What::CallEnded { reason, talk_ms, peak_anger, .. } = what else { return };
         self.count(&CALLS_ENDED, &[reason], 1);
         self.gauge(&CALLS_ACTIVE, &[]).decrement(1.0);
         self.count(&CALL_TALK, &[], talk_ms / 1_000);
-        self.record_of(call, &CALL_ANGER_PEAK, &[], f64::from(peak_anger));
+        self.record_of(call, &CALL_ANGER_PEAK, &[], f64::from(*peak_anger));
     }
 
     /// How often media threads have broken down since the start.

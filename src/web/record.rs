@@ -374,9 +374,7 @@ impl CallRecord {
             | What::LanguageFound(_)
             | What::Interrupted { .. } => {}
             What::Said { party, is_final: true, phrases, crosstalk: false, .. } => {
-                for phrase in phrases.iter().cloned() {
-                    push(&mut self.phrases, Phrase { call_ms, party: party.clone(), phrase }, PHRASES_MAX);
-                }
+                self.apply_phrases(call_ms, party, phrases);
             }
             What::ChatOpened { .. } | What::ReplySuggested { .. } | What::OutcomeTold(_) => self.apply_chat(notice),
             What::AlertHandled(deed) => self.apply_alert_deed(deed, now),

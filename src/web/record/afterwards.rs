@@ -1,10 +1,10 @@
-//! What a chat adds to a record, what its words may be used for, and what comes to it once the call is over.
+//! What phrases and a chat add to a record, what its words may be used for, and what comes to it once the call is over.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{CallRecord, DEEDS_MAX, SUGGESTIONS_MAX, TimedNotice, push};
-use crate::notice::{Notice, Outcome, What};
+use super::{CallRecord, DEEDS_MAX, PHRASES_MAX, Phrase, SUGGESTIONS_MAX, TimedNotice, push};
+use crate::notice::{Notice, Outcome, PhraseHeard, What};
 use crate::pii::Pii;
 
 /// Words of other systems that are kept of what has come of a call.
@@ -35,6 +35,12 @@ pub struct Reply {
 }
 
 impl CallRecord {
+    pub(super) fn apply_phrases(&mut self, call_ms: u64, party: &str, phrases: &[PhraseHeard]) {
+        for phrase in phrases.iter().cloned() {
+            push(&mut self.phrases, Phrase { call_ms, party: party.to_owned(), phrase }, PHRASES_MAX);
+        }
+    }
+
     pub(super) fn apply_chat(&mut self, notice: &Notice) {
         match &notice.what {
             What::ChatOpened { channel, .. } => self.channel = Some(channel.clone()),

@@ -6,7 +6,7 @@ use media::{Direction, LegId, StreamSettings};
 use crate::control::leg::header;
 use crate::control::tests::sim::Sim;
 use crate::control::{Command, Description, Header, ReelCommand, SipCommand};
-use crate::notice::{GroupTurn, LegReport, Notice, ScenarioTurn, ServedAs, What};
+use crate::notice::{GroupTurn, LegReport, Notice, PhraseHeard, ScenarioTurn, ServedAs, What};
 use crate::pbx::{self, Deed};
 
 pub(super) fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item = String> + 'a {
@@ -173,13 +173,7 @@ pub(super) fn render_notice(what: &What) -> String {
         What::CallAnswered { target, .. } => format!("answered {target}"),
         What::Observed { party, emotion, level, .. } => format!("observed {party} {emotion} {level}"),
         What::Said { party, is_final, phrases, crosstalk, .. } => {
-            let meant: Vec<&str> = phrases.iter().map(|phrase| phrase.intent.as_str()).collect();
-            let how = match (is_final, crosstalk) {
-                (_, true) => "echoed by",
-                (true, false) => "said by",
-                (false, false) => "being said by",
-            };
-            format!("{how} {party} {}", meant.join(", "))
+            said_in_words(party, (*is_final, *crosstalk), phrases)
         }
         What::Interrupted { party, times } => format!("interrupted by {party}, {times}"),
         What::Conversation { target, caller, callee } => {
@@ -228,6 +222,16 @@ pub(super) fn render_notice(what: &What) -> String {
         }
         what => policy_in_words(what),
     }
+}
+
+fn said_in_words(party: &str, (is_final, crosstalk): (bool, bool), phrases: &[PhraseHeard]) -> String {
+    let meant: Vec<&str> = phrases.iter().map(|phrase| phrase.intent.as_str()).collect();
+    let how = match (is_final, crosstalk) {
+        (_, true) => "echoed by",
+        (true, false) => "said by",
+        (false, false) => "being said by",
+    };
+    format!("{how} {party} {}", meant.join(", "))
 }
 
 /// What policies, warnings and chats tell.
