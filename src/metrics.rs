@@ -502,7 +502,11 @@ impl Metrics {
     }
 
     fn record(&self, metric: &Metric, labels: &[&str], value: f64) {
-        self.histogram(metric, labels).record(value);
+        self.record_by(&self.key(metric, labels), value);
+    }
+
+    fn record_by(&self, key: &Key, value: f64) {
+        self.inner.recorder.register_histogram(key, &METADATA).record(value);
         let values = self.inner.histogram_values.fetch_add(1, Ordering::Relaxed);
         if values % UPKEEP_EVERY == UPKEEP_EVERY - 1 {
             self.inner.handle.run_upkeep();

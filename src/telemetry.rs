@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::{Span, Status, span::SpanKind, status::StatusCode};
-use ring::digest::{SHA256, digest};
 
+use crate::hexadecimal::sha256;
 use crate::notice::{Notice, What};
 
 /// Calls that are followed at a time; of further ones nothing is told.
@@ -60,7 +60,7 @@ struct Open {
 
 /// The trace of a call: the same wherever the call is told of.
 pub fn trace_of(call: &str) -> [u8; 16] {
-    let hash = hash(call);
+    let hash = sha256(call.as_bytes());
     let mut trace = [0; 16];
     trace.copy_from_slice(&hash[..16]);
     trace
@@ -69,14 +69,8 @@ pub fn trace_of(call: &str) -> [u8; 16] {
 /// Whether a share of calls has this one in it.
 fn is_sampled(call: &str, limit: u128) -> bool {
     let mut tail = [0; 8];
-    tail.copy_from_slice(&hash(call)[24..]);
+    tail.copy_from_slice(&sha256(call.as_bytes())[24..]);
     u128::from(u64::from_be_bytes(tail)) < limit
-}
-
-fn hash(call: &str) -> [u8; 32] {
-    let mut octets = [0; 32];
-    octets.copy_from_slice(digest(&SHA256, call.as_bytes()).as_ref());
-    octets
 }
 
 impl Recorder {

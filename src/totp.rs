@@ -14,6 +14,7 @@ use qrcode::render::unicode::Dense1x2;
 use totp_rs::{Builder, Secret, Totp};
 
 use crate::cli::{Failure, TotpArgs, print_line};
+use crate::hexadecimal::sha256;
 
 /// A secret is at least so long, bytes (RFC 4226 §4, R6).
 const SECRET_BYTES_MIN: usize = 16;
@@ -49,9 +50,7 @@ impl TotpSecret {
 
     /// A hash of it, by which another one is told from it.
     pub fn fingerprint(&self) -> [u8; 32] {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, &self.0).as_ref());
-        hash
+        sha256(&self.0)
     }
 
     /// Reads one from a file.

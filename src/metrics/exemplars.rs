@@ -7,6 +7,8 @@ use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use metrics::Label;
+
 use super::table::{Kind, Metric};
 use super::{LABEL_BYTES_MAX, Metrics};
 use crate::shell::clock::since_1970;
@@ -45,12 +47,10 @@ impl Exemplars {
 impl Metrics {
     /// Records a value of a call, which becomes the exemplar of its bucket.
     pub(super) fn record_of(&self, call: &str, metric: &Metric, labels: &[&str], value: f64) {
-        self.record(metric, labels, value);
-        let written: Vec<String> = self
-            .key(metric, labels)
-            .labels()
-            .map(|label| format!("{}=\"{}\"", label.key(), escaped(label.value())))
-            .collect();
+        let key = self.key(metric, labels);
+        self.record_by(&key, value);
+        let written = |label: &Label| format!("{}=\"{}\"", label.key(), escaped(label.value()));
+        let written: Vec<String> = key.labels().map(written).collect();
         self.inner.exemplars.keep(metric, written.join(","), call, value);
     }
 

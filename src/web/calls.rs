@@ -118,10 +118,7 @@ pub(super) async fn calls(
         let lines = page.lines.into_iter().map(|(started, line)| (started, Listed::Kept(line))).collect();
         Page { lines, next: page.next }
     };
-    let Page { lines, next } = match others.is_empty() {
-        true => own,
-        false => together(own, others.into_iter().map(kept).collect(), limit, Listed::id),
-    };
+    let Page { lines, next } = together(own, others.into_iter().map(kept).collect(), limit, Listed::id);
     Ok(Json(CallList { active, calls: lines.into_iter().map(|(_, line)| line).collect(), next, missing }))
 }
 

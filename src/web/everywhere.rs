@@ -32,7 +32,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// A request that goes on to the other nodes once it is answered here.
 pub(super) struct Onward {
-    path: String,
+    path: &'static str,
     body: Bytes,
     after: &'static [StatusCode],
     others: Vec<Whereabouts>,
@@ -44,13 +44,13 @@ impl Onward {
     /// # Errors
     /// When its body does not come whole.
     pub(super) async fn of(app: &App, request: Request) -> Result<(Request, Option<Onward>), Problem> {
-        let path = request.uri().path().to_owned();
-        let asked = ASKED.iter().find(|(asked, _)| *asked == path && *request.method() == Method::POST);
+        let is_own = *request.method() == Method::POST && request.extensions().get::<Vouched>().is_none();
+        let asked = ASKED.iter().find(|(path, _)| *path == request.uri().path());
+        let Some((path, after)) = asked.filter(|_| is_own) else { return Ok((request, None)) };
         let others = app.bus.others();
-        let Some((_, after)) = asked.filter(|_| !others.is_empty() && request.extensions().get::<Vouched>().is_none())
-        else {
+        if others.is_empty() {
             return Ok((request, None));
-        };
+        }
         let (parts, body) = request.into_parts();
         let body = to_bytes(body, BODY_BYTES_MAX as usize).await;
         let body = body.map_err(|error| bad(format!("the body did not come whole: {error}")))?;
@@ -66,7 +66,7 @@ impl Onward {
         let Self { path, body, others, .. } = self;
         let asked = others.into_iter().map(async |there| {
             let node = there.node.clone();
-            let request = Request::post(&path).header(CONTENT_TYPE, "application/json").body(Body::from(body.clone()));
+            let request = Request::post(path).header(CONTENT_TYPE, "application/json").body(Body::from(body.clone()));
             // The path is one of ours.
             let response = forward(app, who, there, request.expect("a request")).await;
             let status = response.status().as_u16();

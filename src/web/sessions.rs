@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio_util::sync::CancellationToken;
 
+use crate::hexadecimal::sha256;
 use crate::pii::Pii;
 use crate::settings::UserSettings;
 pub(super) use site::{News, Now, lapsed};
@@ -247,9 +247,7 @@ impl Session {
 
 /// What a session is known by to whoever must not have its number.
 pub(super) fn name_of(number: &str) -> Name {
-    let mut name = [0; 32];
-    name.copy_from_slice(digest(&SHA256, number.as_bytes()).as_ref());
-    name
+    sha256(number.as_bytes())
 }
 
 #[cfg(test)]

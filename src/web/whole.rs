@@ -54,13 +54,13 @@ pub(super) async fn pages(app: &App, who: &Who, query: &str, limit: usize) -> (V
 
 /// The node that keeps the call that a request is about, where this one does not know it and another one says in time that it does.
 pub(super) async fn kept_elsewhere(app: &App, who: &Who, request: &mut Request) -> Option<Whereabouts> {
-    let others = app.bus.others();
-    if others.is_empty() || request.extensions().get::<Vouched>().is_some() {
+    if request.extensions().get::<Vouched>().is_some() {
         return None;
     }
     let call = call_of(request).await?;
+    let others = app.bus.others();
     let is_on_board = app.bus.with_board(|board| board.call(&call).is_some());
-    if is_on_board || !matches!(app.store.as_ref()?.call(call).await, Ok(None)) {
+    if others.is_empty() || is_on_board || !matches!(app.store.as_ref()?.call(call).await, Ok(None)) {
         return None;
     }
     // Spelled as it came: `/v1/calls/ID`, without what is behind it.

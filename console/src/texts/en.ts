@@ -5,6 +5,7 @@ import { AUDIT_KINDS } from "./auditKinds";
 import { NEIGHBOURS } from "./neighbours";
 import { NODE } from "./node";
 import { ROLES } from "./roles";
+import { SIGNING } from "./signing";
 import type { Texts } from "./zh";
 
 const calls = (count: number) => (count === 1 ? "1 call" : `${count} calls`);
@@ -24,36 +25,7 @@ export const en: Texts = {
     audit: "Audit",
     menu: "Main",
   },
-  signIn: {
-    title: "Sign in to the console",
-    user: "User",
-    password: "Password",
-    submit: "Sign in",
-    wrong: "User or password is wrong.",
-    code: "Code",
-    codeNote: "Six digits from your authenticator app. Each counts once.",
-    wrongCode: "The code is wrong or was used before. Wait for the next one.",
-    other: "Another user",
-    provider: (host) => `Sign in with ${host}`,
-    locked: (seconds) => `Too many tries. Try again in ${seconds} s.`,
-    reasons: {
-      left: "You have signed out.",
-      idle: "You were away for a while and have been signed out.",
-      ended: "The session has ended: signed out elsewhere, or the server was restarted. Please sign in again.",
-    },
-  },
-  session: { signOut: "Sign out", signedInAs: (user) => `Signed in as ${user}`, role: "Role" },
-  password: {
-    change: "Change password",
-    current: "Current password",
-    other: "New password (10 bytes at least)",
-    again: "New password again",
-    differ: "The new passwords differ.",
-    wrong: "The current password or the code is wrong.",
-    elsewhere: "Your account is not kept here: ask an administrator, or change it where you signed in.",
-    done: "Your password is changed. Your sessions elsewhere have ended.",
-    submit: "Change",
-  },
+  ...SIGNING.en,
   settings: {
     language: "Language",
     theme: "Appearance",
@@ -115,7 +87,7 @@ export const en: Texts = {
     open: (who) => `Open the call from ${who}`,
     more: "Load more",
     noEnded: "No call has ended yet.",
-    missing: (nodes: string) => `Without the calls of these nodes, which have not answered: ${nodes}.`,
+    missing: (nodes) => `Without the calls of these nodes, which have not answered: ${nodes}.`,
     anonymous: "anonymous",
   },
   alerts: ALERTS.en,

@@ -135,8 +135,8 @@ async fn answered(
 
 /// Whether it is all that is shown of a call, which may be long.
 fn is_whole_call(path: &str) -> bool {
-    let ids = CALLS.iter().filter_map(|place| path.strip_prefix(place.trim_end_matches("{id}")));
-    ids.into_iter().any(|id| !id.is_empty() && !id.contains('/'))
+    let mut ids = CALLS.iter().filter_map(|place| path.strip_prefix(place.trim_end_matches("{id}")));
+    ids.any(|id| !id.is_empty() && !id.contains('/'))
 }
 
 /// Answers with what comes before the body, which follows in pieces.

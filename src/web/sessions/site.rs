@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ring::digest::{SHA256, digest};
 use tokio_util::sync::CancellationToken;
 
 use super::{Name, SESSIONS_MAX, Session, Sessions, Shown, name_of};
+use crate::hexadecimal::sha256;
 use crate::settings::UserSettings;
 use crate::store::SiteSession;
 
@@ -141,9 +141,7 @@ pub(in super::super) fn lapsed(all: &[SiteSession], now: Duration) -> Vec<[u8; 3
 /// What somebody signs in by, in which nothing can be read.
 fn means(settings: &UserSettings) -> [u8; 32] {
     let totp = settings.totp.as_ref().map(|secret| secret.fingerprint()).unwrap_or_default();
-    let mut means = [0; 32];
-    means.copy_from_slice(digest(&SHA256, &[settings.password.as_str().as_bytes(), &[0], &totp].concat()).as_ref());
-    means
+    sha256(&[settings.password.as_str().as_bytes(), &[0], &totp].concat())
 }
 
 #[cfg(test)]
