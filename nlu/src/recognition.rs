@@ -14,6 +14,7 @@ mod segments;
 mod sphinx;
 mod spotter;
 pub mod streaming;
+mod stretches;
 mod told;
 
 use crate::fusion::Utterance;

@@ -237,49 +237,27 @@ fn a_paraformer_that_is_another_one_is_named() {
         let error = load(&runtime, encoder, &[decoder], tokens, Search::Greedy).expect_err("refused").to_string();
         assert!(error.starts_with(expected[0]) && error.contains(expected[1]), "{error}");
     };
-    let told = |key: &str, from: &str, to: &str| with_metadata(encoder, key, from, to);
     check(&encoder[..encoder.len() / 2], decoder, tokens, ["encoder.onnx: graph: expected an ONNX model", "refuses"]);
     check(encoder, &decoder[..9_000], tokens, ["decoder.onnx: graph: expected an ONNX model", "refuses"]);
     check(ENCODER, decoder, tokens, ["encoder.onnx: metadata: expected model_type: paraformer", "found zipformer2"]);
     check(DECODER, decoder, tokens, ["encoder.onnx: metadata: expected lfr_window_size", "found no such key"]);
-    check(
-        &told("lfr_window_size", "7", "5"),
-        decoder,
-        tokens,
-        ["encoder.onnx: metadata", "expected lfr_window_size: 7, found 5"],
-    );
-    check(
-        &told("lfr_window_shift", "6", "0"),
-        decoder,
-        tokens,
-        ["encoder.onnx: metadata", "lfr_window_shift: a number of 1-"],
-    );
-    check(
-        &told("decoder_num_blocks", "2", "3"),
-        decoder,
-        tokens,
-        ["decoder.onnx: inputs and outputs: expected", "3 states"],
-    );
-    check(
-        &told("decoder_kernel_size", "5", "9"),
-        decoder,
-        tokens,
-        ["decoder.onnx: inputs and outputs", "[N, 8, 8] of Float32"],
-    );
-    check(
-        &told("encoder_output_size", "8", "9"),
-        decoder,
-        tokens,
-        ["encoder.onnx: inputs and outputs", "[N, 18, 9] of"],
-    );
-    check(&told("neg_mean", ",", ";"), decoder, tokens, ["encoder.onnx: metadata: expected neg_mean: 560 numbers", ""]);
-    check(
-        &told("vocab_size", "84", "99"),
-        decoder,
-        tokens,
-        ["encoder.onnx: metadata: expected vocab_size: at most 84, as tokens.txt has", "found 99"],
-    );
-    check(&told("vocab_size", "84", "83"), decoder, tokens, ["decoder.onnx: inputs and outputs", "[N, tokens, 83]"]);
+    for (key, from, to, expected) in [
+        ("lfr_window_size", "7", "5", ["encoder.onnx: metadata", "expected lfr_window_size: 7, found 5"]),
+        ("lfr_window_shift", "6", "0", ["encoder.onnx: metadata", "lfr_window_shift: a number of 1-"]),
+        ("decoder_num_blocks", "2", "3", ["decoder.onnx: inputs and outputs: expected", "3 states"]),
+        ("decoder_kernel_size", "5", "9", ["decoder.onnx: inputs and outputs", "[N, 8, 8] of Float32"]),
+        ("encoder_output_size", "8", "9", ["encoder.onnx: inputs and outputs", "[N, 18, 9] of"]),
+        ("neg_mean", ",", ";", ["encoder.onnx: metadata: expected neg_mean: 560 numbers", ""]),
+        (
+            "vocab_size",
+            "84",
+            "99",
+            ["encoder.onnx: metadata: expected vocab_size: at most 84, as tokens.txt has", "found 99"],
+        ),
+        ("vocab_size", "84", "83", ["decoder.onnx: inputs and outputs", "[N, tokens, 83]"]),
+    ] {
+        check(&with_metadata(encoder, key, from, to), decoder, tokens, expected);
+    }
     check(encoder, JOINER, tokens, ["decoder.onnx: inputs and outputs: expected", "found encoder_out ["]);
     check(encoder, encoder, tokens, ["decoder.onnx: inputs and outputs", "found speech ["]);
     check(encoder, decoder, b"a 0\nb 1\n", ["encoder.onnx: metadata: expected vocab_size: at most 2", "found 84"]);

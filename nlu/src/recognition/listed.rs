@@ -14,8 +14,7 @@ pub struct Listed {
 impl Listed {
     /// The phrases of a language out of all lists.
     pub fn of(lists: &[PhraseList], language: Language) -> Self {
-        let own = lists.iter().filter(|list| list.language == language);
-        Self::new(own.flat_map(|list| list.phrases.iter().cloned()))
+        Self::new(PhraseList::of(lists, language).map(|list| list.phrases).unwrap_or_default())
     }
 
     /// The phrases as they are written, the longest first.

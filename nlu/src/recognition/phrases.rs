@@ -77,6 +77,13 @@ fn half() -> f32 {
 }
 
 impl PhraseList {
+    /// The phrases of a language out of all lists; none where there are none.
+    pub(super) fn of(lists: &[PhraseList], language: Language) -> Option<PhraseList> {
+        let own = lists.iter().filter(|list| list.language == language);
+        let phrases: Vec<Phrase> = own.flat_map(|list| list.phrases.iter().cloned()).collect();
+        (!phrases.is_empty()).then_some(PhraseList { language, phrases })
+    }
+
     /// Reads a list.
     ///
     /// # Errors

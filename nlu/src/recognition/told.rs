@@ -6,7 +6,7 @@ use crate::observation::PartyId;
 
 /// A phrase with its words; positions count from the start of the stretch.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Found {
+pub struct Found {
     pub(super) phrase: SpokenPhrase,
     pub(super) words: Vec<Word>,
 }
