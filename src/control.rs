@@ -42,6 +42,7 @@ mod reel;
 mod refer;
 mod relief;
 mod reoffer;
+mod reopen;
 mod reroute;
 mod said;
 mod session;

@@ -85,6 +85,8 @@ pub(super) struct Call {
     pub(super) serving: Serving,
     /// What an overload may do to it.
     pub(super) relievable: Relievable,
+    /// How many of its media ports could not be opened.
+    pub(super) ports_refused: u8,
     /// How it has left us, once it has.
     pub(super) departure: Departure,
     /// When the call is next due, as `Control` has noted it.
@@ -435,25 +437,6 @@ impl Call {
         }
         if outcome == Outcome::Accepted && self.role(id) != Some(Role::Supervisor) {
             self.streams_changed(context.now);
-        }
-    }
-
-    fn open_failed(&mut self, context: &mut Context<'_>, id: LegId, reason: &str) {
-        let Some(role) = self.role(id) else { return };
-        if let Some(leg) = self.leg_mut(id) {
-            leg.stream = Stream::Closed;
-        }
-        let reason = format!("media port could not be opened: {reason}");
-        match role {
-            Role::Caller => self.finish_with(context, Farewell { code: 500, reason: &reason }),
-            Role::Far => match &self.stage {
-                Stage::Seeking(_) => self.target_failed(context, 500, &reason),
-                Stage::Talking(_) => self.finish(context, &reason),
-                Stage::Finished(_) => {}
-            },
-            Role::Next => self.next_failed(context, 500, &reason),
-            Role::Supervisor => self.lose_supervisor(context, id, &reason),
-            Role::Leaving => self.sweep(context),
         }
     }
 

@@ -258,6 +258,7 @@ impl Call {
             learned: Learned::default(),
             serving: Serving::default(),
             relievable: Relievable::by(false),
+            ports_refused: 0,
             departure: Departure::default(),
             wake: None,
         };

@@ -346,6 +346,18 @@ impl Call {
         self.reroute_failed(context, via, target, reason.to_owned());
     }
 
+    /// Has the way that is under way begun anew once it has failed, where a policy had it begun.
+    pub(super) fn same_way_again(&mut self) {
+        let Stage::Talking(talking) = &mut self.stage else { return };
+        if let (Some(plan), Some(Reroute::Ringing(ringing))) = (&mut talking.plan, &talking.reroute) {
+            match ringing.errand {
+                Errand::Bridge(_) => plan.ways.push_front(Route::Bridge),
+                Errand::Attended => plan.ways.push_front(Route::Attended),
+                Errand::Referred(_) => {}
+            }
+        }
+    }
+
     fn take_ringing(&mut self) -> Option<Ringing> {
         let Stage::Talking(talking) = &mut self.stage else { return None };
         match talking.reroute.take_if(|reroute| matches!(reroute, Reroute::Ringing(_)))? {

@@ -210,6 +210,7 @@ impl Call {
             learned: Learned::default(),
             serving: Serving::default(),
             relievable,
+            ports_refused: 0,
             departure: Departure::default(),
             wake: None,
         };
@@ -288,6 +289,17 @@ impl Call {
             self.dismiss(context, leg, Farewell { code, reason });
         }
         self.try_next(context, &Refusal::new(code, reason));
+    }
+
+    /// Calls the present target once more, before any other; `true` when it is being called.
+    pub(super) fn call_again(&mut self, context: &mut Context<'_>, reason: &str) -> bool {
+        let Stage::Seeking(seeking) = &mut self.stage else { return false };
+        let Some(leg) = self.far.take() else { return false };
+        let left = std::mem::take(&mut seeking.targets);
+        seeking.targets = std::iter::once(leg.name.clone()).chain(left).collect::<Vec<_>>().into_iter();
+        self.dismiss(context, leg, Farewell { code: 500, reason });
+        self.try_next(context, &Refusal::new(500, reason));
+        true
     }
 
     /// A target has not been called, or said so, because it takes no calls for so long.

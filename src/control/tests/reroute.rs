@@ -157,6 +157,25 @@ fn bridge_moves_the_tap_of_the_far_side() {
 }
 
 #[test]
+fn a_target_whose_port_cannot_be_opened_is_called_again() {
+    check(&format!(
+        "{TALKING}{ANGRY}
+        > human cannot open
+        cancel human
+        reroute bridge human failed: media port could not be opened: in use
+        open human2
+        invite human2 [0 8 101 sendrecv] X-Calmline-Emotion: anger;level=high;score=0.93;rule=angry
+        reroute bridge human started
+        > human2 fails 486 Busy Here
+        close human2
+        reroute bridge human failed: 486 Busy Here
+        decided stay after-sales@1 because 486 Busy Here
+        play caller Replace
+        prompt sorry.wav failed: cut short before it began"
+    ));
+}
+
+#[test]
 fn bridge_refused_and_the_fallback() {
     check(&format!(
         "{TALKING}{ANGRY}

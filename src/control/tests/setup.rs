@@ -523,7 +523,7 @@ fn ports_run_out() {
 }
 
 #[test]
-fn ports_that_cannot_be_opened() {
+fn ports_that_cannot_be_opened_are_left_for_others() {
     check(
         "> invite
         open caller
@@ -532,12 +532,16 @@ fn ports_that_cannot_be_opened() {
         invite bot [0 8 101 sendrecv]
         > bot cannot open
         cancel bot
-        open spare
-        invite spare [0 8 101 sendrecv]
+        open bot2
+        invite bot2 [0 8 101 sendrecv]
+        > caller cannot open
+        open caller
+        > caller cannot open
+        open caller
         > caller cannot open
         reject 500 media port could not be opened: in use
-        cancel spare
-        close spare
+        cancel bot2
+        close bot2
         ended: media port could not be opened: in use; talk 0 peak low lost 3",
     );
     check(&format!(
@@ -548,4 +552,25 @@ fn ports_that_cannot_be_opened() {
         bye bot
         ended: media port could not be opened: in use; talk 0 peak low lost 3"
     ));
+}
+
+#[test]
+fn a_port_that_the_caller_was_told_of_is_not_exchanged() {
+    check(
+        "> invite
+        open caller
+        started sales after-sales
+        open bot
+        invite bot [0 8 101 sendrecv]
+        > bot rings 183 0
+        configure bot Pcmu/0 SendRecv
+        configure caller Pcmu/0 SendRecv
+        bridge caller bot
+        progress 183 [0 101 sendrecv]
+        > caller cannot open
+        reject 500 media port could not be opened: in use
+        cancel bot
+        close bot
+        ended: media port could not be opened: in use; talk 0 peak low lost 3",
+    );
 }

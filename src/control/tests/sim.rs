@@ -287,7 +287,7 @@ impl Sim {
                 let in_use = self.media.values().any(|each| each.up && each.port == *port);
                 assert!(!in_use && port % 2 == 0, "port {port} is in use or odd");
                 let known = self.media.insert(*leg, MediaLeg { port: *port, up: true, peer: None });
-                assert!(known.is_none(), "{leg:?} was opened before");
+                assert!(known.is_none_or(|known| !known.up), "{leg:?} is open");
             }
             media::Command::Configure { leg, .. }
             | media::Command::Tap { leg, .. }

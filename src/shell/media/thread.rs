@@ -167,7 +167,10 @@ impl MediaThread {
         let local = address.unwrap_or(self.address);
         let socket = match bind(local, port) {
             Ok(socket) => socket,
-            Err(error) => return self.say(Event::OpenFailed { leg, reason: format!("port {port}: {error}") }),
+            Err(error) => {
+                tracing::warn!(port, %error, "a media port cannot be opened; another program should not have it");
+                return self.say(Event::OpenFailed { leg, reason: format!("port {port}: {error}") });
+            }
         };
         let was_open = self.engine.slot(leg).is_some();
         self.order(Command::Open { leg, port, address });
