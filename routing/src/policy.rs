@@ -48,7 +48,7 @@ pub struct Policy {
     pub version: u32,
     /// The scenarios it is for; `*` stands for every one.
     pub scenarios: Vec<String>,
-    /// Actions that it may take in one call; fallbacks count and are never kept back.
+    /// Actions that it may take in one call; fallbacks count and are never kept back, changes of service do not count.
     pub actions_per_call_max: Option<u32>,
     /// Which calls are served in which of two ways.
     pub split: Option<Split>,

@@ -117,6 +117,19 @@ fn silence_and_waiting_pass_by_themselves() {
 }
 
 #[test]
+fn circumstances_that_come_with_time_are_waited_for() {
+    let spoke = "{ at_s = 10, other_spoke = true }, { at_s = 100, other_spoke = true }";
+    let late = alert("when = { silence_s = 20 }", "talked_s = 60");
+    check(&late, spoke, &["60.3 rule: silence 50.3 s, talked 60.3 s"]);
+    // Both in time, and the longer one last.
+    check(&late.replace("60", "5"), spoke, &["30.3 rule: silence 20.3 s, talked 30.3 s"]);
+    let unanswered = alert("when = { emotion = \"anger\" }", "silence_s = 4");
+    check(&unanswered, "{ at_s = 1, emotion = \"anger\", level = \"high\" }", &["5.3 rule: silence 4.3 s"]);
+    // What does not come with time is not waited for.
+    check(&alert("when = { silence_s = 20 }", "waited_s = 5"), spoke, &[]);
+}
+
+#[test]
 fn warnings_are_waited_for() {
     check(&alert("when = { warned = true }", ""), "{ at_s = 9, warned = 0.75 }", &["9.0 rule: escalation 75 %"]);
 }
@@ -180,6 +193,11 @@ fn a_policy_bounds_what_it_does_in_one_call() {
     let story = "{ at_s = 1, said = \"refund\" }, { at_s = 3, said = \"refund\" }";
     check(&policy, story, &["1.0 rule"]);
     check(&policy.replace("max = 2", "max = 4"), story, &["1.0 rule", "3.0 rule"]);
+    // Changes of service do not count.
+    let swings = "{ at_s = 1, emotion = \"anger\", level = \"medium\", lasts_s = 4 }, \
+         { at_s = 5.5, emotion = \"neutral\", lasts_s = 20 }, { at_s = 30, said = \"refund\" }";
+    let policy = format!("actions_per_call_max = 1\n{SERVICES}{}", alert("when = { said = [\"refund\"] }", ""));
+    check(&policy, swings, &["1.5 sorry", "15.5 usual", "30.0 rule"]);
 }
 
 #[test]

@@ -270,12 +270,12 @@ impl Call {
         self.known.end_wait(scene.now);
     }
 
-    /// Somebody listens from now on, or nobody does.
     /// Takes note of what the caller speaks.
     pub(super) fn speaks(&mut self, language: Language) {
         self.known.language = Some(language);
     }
 
+    /// Somebody listens from now on, or nobody does.
     pub(super) fn listened(&mut self, scene: &Scene<'_>, on: bool) {
         self.known.listen(scene.now, on);
         self.end_of(scene.policies, |trigger| matches!(trigger, Trigger::Silent(_)));
@@ -287,8 +287,9 @@ impl Call {
         let due = |state: &RuleState| {
             let rule = state.rule(policies);
             let latest = if state.feeling(policies).is_some() { valid_until } else { Duration::MAX };
+            let ripe = self.due(state, rule).zip(self.known.ripe_at(&rule.when.circumstances));
             let fires =
-                self.due(state, rule).map(|due| due.saturating_add(CONFIRM_WITHIN)).filter(|due| *due <= latest);
+                ripe.map(|(due, ripe)| due.max(ripe).saturating_add(CONFIRM_WITHIN)).filter(|due| *due <= latest);
             let climbs = state.step_due(rule).filter(|due| *due <= valid_until);
             // What was due by now and did not fire waits for something else than time.
             [fires, climbs].into_iter().flatten().filter(|due| *due > now).min()
@@ -454,7 +455,8 @@ impl Call {
         then: &[Action],
         because: Because,
     ) {
-        self.shares[policy].actions += then.len();
+        // How often a service changes is bounded by its calm time.
+        self.shares[policy].actions += then.iter().filter(|action| !matches!(action, Action::Serve(_))).count();
         let because = Because { group: self.shares[policy].group.clone(), ..because };
         let actions = then.iter().map(|action| spoken(action, self.known.language)).collect();
         let label = scene.policies[policy].label();

@@ -154,6 +154,18 @@ impl Known {
         self.waited.saturating_add(self.waiting_since.map_or(Duration::ZERO, |since| now.saturating_sub(since)))
     }
 
+    /// When those of the circumstances hold that come with time alone, as things stand; `None` when one of them does not come.
+    pub(super) fn ripe_at(&self, own: &Circumstances) -> Option<Duration> {
+        let mut ripe = own.talked.map_or(Duration::ZERO, |talked| self.started.saturating_add(talked));
+        if let Some(silence) = own.silence {
+            ripe = ripe.max(self.listening_since()?.saturating_add(silence));
+        }
+        if let Some(wait) = own.waited {
+            ripe = ripe.max(self.waits_until(wait)?);
+        }
+        Some(ripe)
+    }
+
     /// What makes the circumstances hold, in words; `None` when they do not, or are not known.
     pub(super) fn evidence(
         &self,
