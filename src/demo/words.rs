@@ -24,8 +24,8 @@ pub(super) struct Words {
     pub(super) section: String,
 }
 
-/// Looks whether the models of a folder can be listened with; the phrase lists are put beside the configuration under
-/// `out`.
+/// Looks what can be listened with: the models of a folder, or else the one that comes with the program. The phrase lists are
+/// put beside the configuration under `out`.
 ///
 /// # Errors
 /// When a list cannot be written.
@@ -35,27 +35,36 @@ pub(super) fn find(models: &Path, out: &Path) -> Result<Words, Failure> {
     for ((_, bytes), path) in LISTS.iter().zip(&lists) {
         write(path, bytes)?;
     }
-    Ok(match load(models, &lists) {
-        Ok((name, language, models)) => Words {
-            heard_by: name,
-            section: format!(
-                "\n[recognition]\nmodels = {:?}\nlanguage = \"{}\"\n",
-                models.display().to_string(),
-                language.code()
-            ),
-        },
-        Err(why) => Words { heard_by: format!("nobody, for there is no recogniser: {why}"), section: String::new() },
-    })
+    let installed = installed_one(models, &lists);
+    Ok(installed.or_else(|why| built_in(models, &lists, &why)).unwrap_or_else(|why| Words {
+        heard_by: format!("nobody, for there is no recogniser: {why}"),
+        section: String::new(),
+    }))
 }
 
-/// The recogniser's name, a language that it hears, and where its models are for whoever works in another folder.
-fn load(models: &Path, lists: &[PathBuf]) -> Result<(String, Language, PathBuf), String> {
+/// Whatever of a folder is for phrases.
+fn installed_one(models: &Path, lists: &[PathBuf]) -> Result<Words, String> {
     if installed(models).map_err(|error| error.to_string())?.is_empty() {
         return Err(format!("no models in {} (calmline models add, or pull)", models.display()));
     }
-    let recognizer =
-        RecognizerFiles::read(models, lists, &Engine::Phrases { library: None }, &Trust::anybody())?.load()?;
-    let language = recognizer.languages().first().copied().ok_or("it knows no language")?;
+    let (heard_by, language) = load(models, lists, &Engine::Phrases { library: None })?;
+    // The server works in another folder.
     let models = models.canonicalize().map_err(|error| format!("{}: {error}", models.display()))?;
-    Ok((recognizer.name(), language, models))
+    let models = models.display().to_string();
+    let section = format!("\n[recognition]\nmodels = {models:?}\nlanguage = \"{}\"\n", language.code());
+    Ok(Words { heard_by, section })
+}
+
+/// The model that comes with the program, and why not another one.
+fn built_in(models: &Path, lists: &[PathBuf], why: &str) -> Result<Words, String> {
+    let (name, language) = load(models, lists, &Engine::BuiltIn).map_err(|error| format!("{why}; {error}"))?;
+    let section = format!("\n[recognition]\nengine = \"built-in\"\nlanguage = \"{}\"\n", language.code());
+    Ok(Words { heard_by: format!("{name}, Mandarin alone, for there is no other: {why}"), section })
+}
+
+/// The recogniser's name, and a language that it hears.
+fn load(models: &Path, lists: &[PathBuf], engine: &Engine) -> Result<(String, Language), String> {
+    let recognizer = RecognizerFiles::read(models, lists, engine, &Trust::anybody())?.load()?;
+    let language = recognizer.languages().first().copied().ok_or("it knows no language")?;
+    Ok((recognizer.name(), language))
 }
