@@ -310,7 +310,13 @@ async fn audio_goes_past_the_server_and_back_or_stays_where_it_was() {
                     record["events"].as_array()?.iter().any(|event| event["type"] == kind).then_some(())
                 };
                 until("the answer", || is_told("call_answered")).await;
-                scene.order("POST", &format!("{path}/bypass"));
+                // The answer is told before the caller has confirmed it.
+                until("the ACK", || match scene.ask("POST", &format!("{path}/bypass")) {
+                    (409, why) if why.contains("has not confirmed") => None,
+                    (202, _) => Some(()),
+                    refused => panic!("{path}: {refused:?}"),
+                })
+                .await;
                 until(told[0], || is_told(told[0])).await;
                 if told[1] == "bypass_ended" {
                     scene.order("DELETE", &format!("{path}/bypass"));

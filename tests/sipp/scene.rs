@@ -157,9 +157,14 @@ impl Scene {
 
     /// Orders something by the API, which takes it.
     pub fn order(&self, method: &str, path: &str) {
+        assert_eq!(self.ask(method, path), (202, String::new()), "{method} {path}");
+    }
+
+    /// What the API says to an order: its status, and why not when it refuses.
+    pub fn ask(&self, method: &str, path: &str) -> (u16, String) {
         let address = self.server.addresses.web;
-        let (status, _) = server::ask(address, (method, path), "", &self.server.token).expect("the API answers");
-        assert_eq!(status, 202, "{method} {path}");
+        let (status, text) = server::ask(address, (method, path), "", &self.server.token).expect("the API answers");
+        (status, if status == 202 { String::new() } else { text })
     }
 
     /// Waits until no call is active, and ends the server; its figures.
