@@ -1,5 +1,5 @@
-//! The files that operators edit beside the configuration: policies with their scripts, knowledge, lexicons, phrase lists and
-//! compliance lists. Finds them by kind and name, reads them, checks what is to take their place, and puts it there.
+//! The files that operators edit beside the configuration: policies with their scripts, knowledge, lexicons, phrase lists,
+//! compliance lists, and parts of the configuration itself. Finds them by kind and name, reads them, checks what is to take their place, and puts it there.
 //!
 //! Names lead to files that the configuration names, or that lie in a folder that it names, and to no others.
 
@@ -35,11 +35,14 @@ pub enum Kind {
     Phrases,
     /// What personal data is found by, and what whoever serves must say and must never say.
     Compliance,
+    /// Sections of the configuration that stand in files of their own: administrators alone edit them.
+    Parts,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 5] = [Kind::Policies, Kind::Knowledge, Kind::Lexicons, Kind::Phrases, Kind::Compliance];
+    pub const ALL: [Kind; 6] =
+        [Kind::Policies, Kind::Knowledge, Kind::Lexicons, Kind::Phrases, Kind::Compliance, Kind::Parts];
 
     /// Its name in addresses.
     pub fn name(self) -> &'static str {
@@ -49,6 +52,7 @@ impl Kind {
             Kind::Lexicons => "lexicons",
             Kind::Phrases => "phrases",
             Kind::Compliance => "compliance",
+            Kind::Parts => "parts",
         }
     }
 
@@ -196,6 +200,7 @@ impl Libraries {
             Kind::Compliance => MaskingLists::parse(&[(&volume.name, text)])
                 .map(|_| ())
                 .map_err(|error| fault(error.to_string(), "lists as in config/compliance")),
+            Kind::Parts => self.check_part(&path, text, policies),
         }
     }
 
@@ -247,12 +252,19 @@ impl Libraries {
         Policies::of(&with, policies).map(|_| ())
     }
 
+    /// With the rest of the configuration, and the policies that go by it.
+    fn check_part(&self, path: &Path, text: &str, policies: &BTreeMap<String, String>) -> Result<(), Vec<Fault>> {
+        let written = &self.0.written;
+        let with = Settings::parse_with(&written.text, &written.path, Some((path, text)))?;
+        Policies::of(&with, policies).map(|_| ())
+    }
+
     /// The folder of a kind that has one, and how many files it may have.
     fn folder(&self, kind: Kind) -> Option<(&Path, usize)> {
         match kind {
             Kind::Policies => Some((&self.0.policy.folder, POLICIES_MAX)),
             Kind::Knowledge => self.0.knowledge.folder.as_deref().map(|folder| (folder, knowledge::FILES_MAX)),
-            Kind::Lexicons | Kind::Phrases | Kind::Compliance => None,
+            Kind::Lexicons | Kind::Phrases | Kind::Compliance | Kind::Parts => None,
         }
     }
 
@@ -268,6 +280,7 @@ impl Libraries {
             Kind::Lexicons => &self.0.listening.lexicons,
             Kind::Phrases => self.0.recognition.as_ref().map_or(&[], |recognition| &recognition.phrases),
             Kind::Compliance => &self.0.privacy.files,
+            Kind::Parts => &self.0.written.parts,
         }
     }
 }
@@ -277,7 +290,7 @@ fn shipped_with_program(kind: Kind) -> &'static [(&'static str, &'static str)] {
     match kind {
         Kind::Lexicons => &crate::lexicons::SHIPPED,
         Kind::Compliance => &nlu::masking::BUILT_IN,
-        Kind::Policies | Kind::Knowledge | Kind::Phrases => &[],
+        Kind::Policies | Kind::Knowledge | Kind::Phrases | Kind::Parts => &[],
     }
 }
 

@@ -21,6 +21,7 @@ mod mail;
 mod node;
 mod oidc;
 mod overload;
+mod parts;
 mod pbx;
 mod policies;
 mod privacy;
@@ -66,6 +67,7 @@ pub use ipnet::IpNet;
 pub use knowledge::KnowledgeSettings;
 use media::tone::Region;
 pub use overload::{Measure, OverloadSettings, Thresholds};
+pub use parts::Written;
 pub(crate) use pbx::QUEUE_PRIORITY_MAX;
 pub use pbx::{PbxKind, PbxSettings, PbxTerms, SecretSource};
 pub(crate) use policies::parse_policy;
@@ -166,6 +168,8 @@ pub struct Settings {
     pub targets: BTreeMap<String, Target>,
     /// `[[route]]`, in file order.
     pub routes: Routes,
+    /// What all this was read from.
+    pub written: Written,
 }
 
 /// How RTP is sent and received.

@@ -55,6 +55,7 @@ fn volumes_are_found_by_kind_and_name() {
         (Kind::Lexicons, &["en", "zh"]),
         (Kind::Phrases, &[]),
         (Kind::Compliance, &["masking.en", "masking.zh", "words.zh"]),
+        (Kind::Parts, &[]),
     ] {
         let found = libraries.volumes(kind).expect("readable");
         assert_eq!(found.iter().map(|volume| volume.name.as_str()).collect::<Vec<_>>(), names, "{kind:?}");
@@ -108,4 +109,29 @@ fn files_that_the_configuration_names_take_the_place_of_those_of_the_program() {
     let found = libraries.volumes(Kind::Lexicons).expect("readable");
     let expected = Volume { kind: Kind::Lexicons, name: "mine".into(), path: Some(folder.path().join("mine.toml")) };
     assert_eq!(found, [expected]);
+}
+
+#[test]
+fn a_part_is_looked_at_with_the_rest_of_the_configuration_and_the_policies_in_force() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let site = "[targets.human]\nuri = \"sip:human@127.0.0.1:5080\"\n";
+    fs::write(folder.path().join("site.toml"), site).expect("a file");
+    let own = "parts = [\"site.toml\"]\n[[route]]\nname = \"all\"\ntargets = [\"human\"]\nscenario = \"any\"\n";
+    let settings = Settings::parse(own, &folder.path().join("calmline.toml")).expect("good");
+    let libraries = Libraries::of(&settings);
+    let volume = libraries.volume(Kind::Parts, "site").expect("readable").expect("it is named");
+    assert_eq!(libraries.volume(Kind::Parts, "calmline"), Ok(None), "the file itself is none");
+    let moves = POLICY.replace("alert = \"info\", text = \"pressed\"", "reroute = \"bridge\", target = \"expert\"");
+    let in_force = BTreeMap::from([("own".to_owned(), moves)]);
+    let check = |text: &str, policies: &BTreeMap<String, String>, expected: &str| {
+        let faults = libraries.check(&volume, text, policies).err().unwrap_or_default();
+        let told = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        assert!(told.contains(expected) && told.is_empty() == expected.is_empty(), "{told}");
+    };
+    let expert = format!("{site}{}", site.replace("human", "expert"));
+    check(&site.replace("5080", "5090"), &BTreeMap::new(), "");
+    check(&expert, &in_force, "");
+    check(site, &in_force, "own.toml: rule[1].then[1].target: found \"expert\"");
+    check(&site.replace("human", "person"), &BTreeMap::new(), "calmline.toml: route[1].targets: found");
+    check(&site.replace("sip:", ""), &BTreeMap::new(), "site.toml: targets.human.uri: found");
 }

@@ -1,6 +1,6 @@
 //! Reads `calmline.toml` into `Settings`, with every fault named.
 //!
-//! Looks only at the file itself: whether what it names exists is asked by `check`.
+//! Looks only at the file itself and its parts: whether what they name exists is asked by `check`.
 
 mod route;
 pub(super) mod sip;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use media::Codec;
 use media::sdp::{Exchange, Protection, Wanted};
 use media::tone::Region;
-use routing::section::{Section, list, name, parse_table, text, whole};
+use routing::section::{Section, list, name, text, whole};
 use toml::Value;
 
 use super::alerts::{check_steps, read_alerts};
@@ -28,6 +28,7 @@ use super::knowledge::read_knowledge;
 use super::mail::read_mail;
 use super::node::read_node;
 use super::overload::read_overload;
+use super::parts::{Whole, Written};
 use super::pbx::{read_pbxes, read_place};
 use super::privacy::read_privacy;
 use super::recognition::{FILES, check_region, check_regions_of, files, read_recognition};
@@ -66,13 +67,22 @@ impl Settings {
     /// # Errors
     /// Every fault that was found.
     pub fn parse(text: &str, path: &Path) -> Result<Settings, Vec<Fault>> {
-        let table = parse_table(text).map_err(|fault| vec![Fault::inside(path, fault)])?;
+        Settings::parse_with(text, path, None)
+    }
+
+    /// The same, where one of its `parts` says something else than its file.
+    ///
+    /// # Errors
+    /// Every fault that was found.
+    pub(crate) fn parse_with(text: &str, path: &Path, part: Option<(&Path, &str)>) -> Result<Settings, Vec<Fault>> {
+        let whole = Whole::gather(path, text, part)?;
         let mut faults = Vec::new();
-        let settings = read(Section::root(&table, &mut faults), path.parent().unwrap_or(Path::new("")));
-        if faults.is_empty() {
-            return Ok(settings);
+        let settings = read(Section::root(&whole.table, &mut faults), path.parent().unwrap_or(Path::new("")));
+        if !faults.is_empty() {
+            return Err(faults.into_iter().map(|fault| whole.place(fault)).collect());
         }
-        Err(faults.into_iter().map(|fault| Fault::inside(path, fault)).collect())
+        let written = Written { path: path.to_owned(), text: text.to_owned(), parts: whole.parts };
+        Ok(Settings { written, ..settings })
     }
 }
 
@@ -130,6 +140,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         targets: read_targets(root.section("targets"), &trunks),
         trunks,
         routes: Routes::default(),
+        written: Written::default(),
     };
     let local = settings.recognition.as_mut().and_then(|wanted| wanted.engine.local_mut());
     if let Some(Engine::Dictation(dictation)) = local {

@@ -61,6 +61,7 @@ impl Settings {
             trunks: _,
             targets: _,
             routes: _,
+            written: _,
         } = started;
         kept.keep("node", &mut self.node, node);
         kept.keep("bus", &mut self.bus, bus);

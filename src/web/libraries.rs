@@ -1,4 +1,5 @@
-//! `/v1/libraries`: policies, knowledge, lexicons, phrase lists and compliance lists, listed, read, checked and replaced.
+//! `/v1/libraries`: policies, knowledge, lexicons, phrase lists, compliance lists and parts of the configuration, listed, read,
+//! checked and replaced.
 //!
 //! A replacement is in its place only once everything has been read again with it; else what was there is back.
 
@@ -24,6 +25,7 @@ use super::shared::Turn;
 use super::signing::Who;
 use crate::libraries::{Before, Kind, Libraries, Swap, Text, Volume};
 use crate::settings::{Fault, read_text};
+use crate::users::Role;
 
 /// One replacement at a time.
 pub(super) type Replacing = Arc<Mutex<()>>;
@@ -84,11 +86,12 @@ pub(super) struct Listed {
 }
 
 /// `GET /v1/libraries`.
-pub(super) async fn list(State(app): State<App>) -> Result<Json<LibraryList>, Problem> {
+pub(super) async fn list(State(app): State<App>, Extension(who): Extension<Who>) -> Result<Json<LibraryList>, Problem> {
     let libraries = app.live.load().libraries.clone();
     let in_force = Arc::clone(&app.in_force);
     let listed = blocking(move || {
-        Kind::ALL.into_iter().map(|kind| listed(&libraries, kind, &in_force)).collect::<Result<Vec<_>, _>>()
+        let kinds = Kind::ALL.into_iter().filter(|kind| is_for(&who, *kind));
+        kinds.map(|kind| listed(&libraries, kind, &in_force)).collect::<Result<Vec<_>, _>>()
     });
     let listed: Vec<Listed> = listed.await?.map_err(broken)?.into_iter().flatten().collect();
     Ok(Json(LibraryList { libraries: listed }))
@@ -97,8 +100,10 @@ pub(super) async fn list(State(app): State<App>) -> Result<Json<LibraryList>, Pr
 /// `GET /v1/libraries/{kind}/{name}`: its text, with its version as `ETag`.
 pub(super) async fn read(
     State(app): State<App>,
+    Extension(who): Extension<Who>,
     Path((kind, name)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
+    admit(&who, &kind)?;
     let (_, _, text) = find(&app, &kind, &name).await?;
     let text = text.ok_or_else(no_such)?;
     let kind = HeaderValue::from_static("application/toml; charset=utf-8");
@@ -117,6 +122,7 @@ pub(super) async fn replace(
     headers: HeaderMap,
     body: Result<String, StringRejection>,
 ) -> Result<Response, Problem> {
+    admit(&who, &kind)?;
     let ReplaceQuery { check } = asked(query)?;
     let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     if check {
@@ -136,9 +142,24 @@ pub(super) async fn back(
     Path((kind, name)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    admit(&who, &kind)?;
     let precondition =
         if headers.contains_key(IF_MATCH) { Precondition::of(&headers)? } else { Precondition::Whatever };
     put(app, &who, (kind, name), precondition, New::Previous).await
+}
+
+/// Whether a kind is anything to somebody: parts of the configuration say who may sign in, too.
+fn is_for(who: &Who, kind: Kind) -> bool {
+    match who {
+        Who::Machine => true,
+        Who::Person { role, .. } => kind != Kind::Parts || *role == Role::Administrator,
+    }
+}
+
+fn admit(who: &Who, kind: &str) -> Result<(), Problem> {
+    let is_closed = Kind::named(kind).is_some_and(|kind| !is_for(who, kind));
+    let detail = || format!("{kind} are for administrators: they say who may sign in, too");
+    if is_closed { Err(Problem::new(StatusCode::FORBIDDEN, detail())) } else { Ok(()) }
 }
 
 /// What is put in the place of a volume.

@@ -488,7 +488,7 @@ export const zh = {
   libraries: {
     title: "资料库",
     kind: "种类",
-    kinds: { knowledge: "知识库", lexicons: "情绪词典", phrases: "监听短语", compliance: "合规名单" },
+    kinds: { knowledge: "知识库", lexicons: "情绪词典", phrases: "监听短语", compliance: "合规名单", parts: "配置" },
     files: "文件",
     none: "这一类没有文件。",
     builtIn: "内置",

@@ -216,7 +216,9 @@ async fn a_library_put_in_force_at_one_node_comes_to_all_and_one_that_cannot_tak
     for name in ["a", "b", "c"] {
         let node = Node::start(name, &nats, &nodes, &[]).await;
         folder_of(root.path(), name);
-        let settings = Settings::parse("[knowledge]\n", &root.path().join(name).join("calmline.toml")).expect("good");
+        std::fs::write(root.path().join(name).join("site.toml"), "").expect("a file");
+        let own = "parts = [\"site.toml\"]\n[knowledge]\n";
+        let settings = Settings::parse(own, &root.path().join(name).join("calmline.toml")).expect("good");
         let live = LiveOptions { libraries: Libraries::of(&settings), ..options(node.fixture.handle.addr).live };
         node.fixture.handle.exchange(live).expect("random numbers");
         started.push(node);
@@ -225,13 +227,13 @@ async fn a_library_put_in_force_at_one_node_comes_to_all_and_one_that_cannot_tak
     let fault = Fault { file: "own.toml".into(), key: "id".into(), found: "a".into(), expected: "b".into() };
     let outcomes = [Ok(good.clone()), Ok(good), Err(vec![fault])];
     let readers: Vec<_> = started.iter_mut().zip(outcomes).map(|(node, told)| reading_again(node, told)).collect();
-    let put = async |node: &Node, text: &str| {
+    let put_at = async |node: &Node, path: &str, text: &str| {
         let headers = format!("Authorization: Bearer {TOKEN}\r\nIf-Match: *\r\nContent-Length: {}\r\n", text.len());
         let new = headers.replace("If-Match", "If-None-Match");
-        let path = "/v1/libraries/knowledge/own";
         let reply = node.wire().exchange("PUT", path, &new, text).await;
         if reply.status == 412 { node.wire().exchange("PUT", path, &headers, text).await } else { reply }
     };
+    let put = async |node: &Node, text: &str| put_at(node, "/v1/libraries/knowledge/own", text).await;
     let now = |name: &str| std::fs::read_to_string(folder_of(root.path(), name).join("own.toml")).ok();
     let [a, b, c] = &started[..] else { unreachable!("there are three") };
 
@@ -259,6 +261,11 @@ async fn a_library_put_in_force_at_one_node_comes_to_all_and_one_that_cannot_tak
     let second = put(b, &longer).await;
     assert_eq!(second.status, 200, "{}", second.body);
     until(|| now("a").as_deref() == Some(&*longer)).await;
+    // So does a part of the configuration.
+    let limits = "[limits]\ncalls = 7\n";
+    let third = put_at(a, "/v1/libraries/parts/site", limits).await;
+    assert_eq!((third.status, third.json().get("fault")), (200, None), "{}", third.body);
+    until(|| std::fs::read_to_string(root.path().join("b/site.toml")).is_ok_and(|text| text == limits)).await;
     readers.iter().for_each(tokio::task::JoinHandle::abort);
     started.iter().for_each(|node| node.store.stop());
 }

@@ -1,7 +1,9 @@
 //! The library of answers over the wire: searched, listed, read, what is asked wrongly; and files that are replaced while the
 //! disk fails.
 
+use super::people::{CONSOLE, PASSWORD, cookie, one_of_each_role, sign_in};
 use super::*;
+use crate::users::Role;
 
 #[tokio::test]
 async fn the_library_answers_in_the_language_of_the_question() {
@@ -90,4 +92,43 @@ async fn replaced(
     };
     let (reply, ()) = tokio::join!(wire.exchange("PUT", "/v1/libraries/knowledge/own", &headers, text), answer);
     reply
+}
+
+#[tokio::test]
+async fn parts_of_the_configuration_are_for_administrators() {
+    let root = tempfile::tempdir().expect("a folder");
+    let mut fixture = fixture().await;
+    std::fs::create_dir(root.path().join("policies")).expect("a folder");
+    std::fs::write(root.path().join("site.toml"), "[limits]\ncalls = 7\n").expect("a file");
+    let settings = Settings::parse("parts = [\"site.toml\"]\n", &root.path().join("calmline.toml")).expect("good");
+    let live = LiveOptions {
+        users: one_of_each_role(),
+        libraries: Libraries::of(&settings),
+        ..options(fixture.handle.addr).live
+    };
+    fixture.handle.exchange(live).expect("random numbers");
+    let wire = Wire(fixture.handle.addr);
+    let ask = async |cookie: &str, method: &str, path: &str, body: &str| {
+        let length = body.len();
+        let headers = format!("{cookie}{CONSOLE}If-Match: *\r\nContent-Length: {length}\r\n");
+        wire.exchange(method, path, &headers, body).await
+    };
+    for (role, sees) in [(Role::Administrator, true), (Role::Operator, false)] {
+        let cookie = cookie(&sign_in(&wire, role.name(), PASSWORD).await);
+        let listed = ask(&cookie, "GET", "/v1/libraries", "").await;
+        assert_eq!((listed.status, listed.body.contains("\"site\"")), (200, sees), "{}", listed.body);
+        for (method, path, body) in [
+            ("GET", "/v1/libraries/parts/site", ""),
+            ("PUT", "/v1/libraries/parts/site?check=true", "[limits]\ncalls = 8\n"),
+        ] {
+            let reply = ask(&cookie, method, path, body).await;
+            assert_eq!(reply.status, if sees { 200 } else { 403 }, "{method} as {}: {}", role.name(), reply.body);
+        }
+        for (method, path) in [("PUT", "/v1/libraries/parts/site"), ("POST", "/v1/libraries/parts/site/back")] {
+            if !sees {
+                assert_eq!(ask(&cookie, method, path, "[limits]\n").await.status, 403, "{method} {path}");
+            }
+        }
+    }
+    fixture.asks.close();
 }

@@ -21,6 +21,12 @@ pub(super) async fn with_users() -> Fixture {
 pub(super) async fn with_users_and(store: Option<Store>) -> Fixture {
     let fixture = fixture_with(store).await;
     let options = options(fixture.handle.addr).live;
+    fixture.handle.exchange(LiveOptions { users: one_of_each_role(), ..options }).expect("random numbers");
+    fixture
+}
+
+/// Users who have their role's name.
+pub(super) fn one_of_each_role() -> BTreeMap<String, UserSettings> {
     let password = PasswordDigest::of(PASSWORD).expect("random numbers");
     let user = |role: Role| {
         let serves = (role == Role::Agent).then(|| "1001".to_owned());
@@ -29,9 +35,7 @@ pub(super) async fn with_users_and(store: Option<Store>) -> Fixture {
             UserSettings { role, password: password.clone(), serves, totp: None, routes: None, tenant: None },
         )
     };
-    let users = Role::ALL.into_iter().map(user).collect();
-    fixture.handle.exchange(LiveOptions { users, ..options }).expect("random numbers");
-    fixture
+    Role::ALL.into_iter().map(user).collect()
 }
 
 pub(super) async fn sign_in(wire: &Wire, user: &str, password: &str) -> Reply {
