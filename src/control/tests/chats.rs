@@ -1,14 +1,18 @@
 //! Chats: what is dropped, how fast they may write, what policies do without sound, and how they end.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use media::LegId;
+use routing::Policy;
 
 use super::script::observation;
 use super::sim::{Sim, settings};
 use crate::compliance::Phrases;
-use crate::control::{ChatOpening, Command, ControlSettings, Denied, DeniedKind, Done, Input, Message, Order, Party};
+use crate::control::{
+    ChatOpening, Command, ControlSettings, Denied, DeniedKind, Done, Input, Message, Order, Party, Sounds,
+};
 use crate::notice::{Notice, What};
 use crate::settings::{ConsentRule, ConsentSettings, Limits};
 
@@ -239,6 +243,55 @@ fn of_what_is_missing_at_the_end_supervisors_are_told_and_nobody_is_moved() {
     sim.assert_clean();
 }
 
+#[test]
+fn a_customer_who_writes_stays_in_one_group_from_chat_to_chat() {
+    assert_eq!(groups_of("person:00112233445566778899aabbccddeeff").len(), 1);
+    assert_eq!(groups_of("").len(), 2, "whoever says nothing of the customer has chats dealt out one by one");
+}
+
+/// The groups that twenty chats of a customer are in.
+fn groups_of(customer: &str) -> BTreeSet<String> {
+    let mut sim = Sim::new(settings());
+    sim.control.reload(settings(), vec![policy(SPLIT)], Sounds::default());
+    for _ in 0..20 {
+        let next = ChatOpening { name: None, customer: customer.to_owned(), ..opening() };
+        let mut chat = Chat::begin(sim, next);
+        chat.feel("angry");
+        assert_eq!(
+            chat.order(Order::EndChat { call: chat.id.clone(), reason: "solved".to_owned() }),
+            Ok(Done::Accepted)
+        );
+        sim = chat.sim;
+    }
+    let group = |notice: &Notice| match &notice.what {
+        What::Decided { group, .. } => group.clone(),
+        _ => None,
+    };
+    sim.notices.iter().filter_map(group).collect()
+}
+
+fn policy(text: &str) -> Policy {
+    Policy::parse(text).expect("the test's policy is valid")
+}
+
+/// Half of the callers are told of by one rule, half by the other.
+const SPLIT: &str = r#"
+name = "after-sales"
+version = 2
+scenarios = ["after-sales"]
+split = { id = "wording", share = 0.5 }
+[[rule]]
+id = "new"
+group = "treatment"
+when = { emotion = "anger", level = "high" }
+then = [{ alert = "info", text = "angry" }]
+[[rule]]
+id = "old"
+group = "control"
+when = { emotion = "anger", level = "high" }
+then = [{ alert = "info", text = "angry" }]
+"#;
+
 fn duties() -> Phrases {
     let text = include_str!("duties.toml");
     Phrases::of(&[("duties.toml".into(), text.to_owned())]).expect("they are right")
@@ -258,8 +311,11 @@ impl Chat {
     }
 
     fn open_with(settings: ControlSettings) -> Chat {
-        let mut sim = Sim::new(settings);
-        let (opened, out) = sim.order(Order::OpenChat(Box::new(opening())));
+        Chat::begin(Sim::new(settings), opening())
+    }
+
+    fn begin(mut sim: Sim, opening: ChatOpening) -> Chat {
+        let (opened, out) = sim.order(Order::OpenChat(Box::new(opening)));
         let Ok(Done::Opened { call: id, again: false }) = opened else { panic!("{opened:?}") };
         let customer = out.iter().find_map(|command| match command {
             Command::Attend { leg, on: true } => Some(*leg),
