@@ -48,6 +48,31 @@ fn the_same_name_is_the_same_chat_while_it_is_up() {
 }
 
 #[test]
+fn a_name_is_a_channels_own_and_nobody_gets_the_chat_of_another_customer() {
+    let customer = |name: &str| format!("person:{}", name.repeat(32));
+    let li = ChatOpening { customer: customer("1"), ..opening() };
+    let mut chat = Chat::begin(Sim::new(settings()), li.clone());
+    let again: Result<Done, Denied> = Ok(Done::Opened { call: chat.id.clone(), again: true });
+    let mut open = |opening: &ChatOpening| chat.order(Order::OpenChat(Box::new(opening.clone())));
+    assert_eq!(open(&li), again);
+    assert_eq!(open(&ChatOpening { customer: String::new(), route: None, ..li.clone() }), again, "as it was");
+    for other in [
+        ChatOpening { customer: customer("2"), ..li.clone() },
+        ChatOpening { route: Some("help".to_owned()), ..li.clone() },
+    ] {
+        let denied = open(&other).map_err(|denied| (denied.kind, denied.reason.contains("person:")));
+        assert_eq!(denied, Err((DeniedKind::Conflict, false)), "{other:?}");
+    }
+    let web = ChatOpening { channel: "web".to_owned(), customer: customer("2"), ..opening() };
+    let Ok(Done::Opened { call: web_call, again: false }) = open(&web) else { panic!("names are each channel's own") };
+    assert_ne!(web_call, chat.id);
+    assert_eq!(chat.order(Order::OpenChat(Box::new(web))), Ok(Done::Opened { call: web_call.clone(), again: true }));
+    // Each is found until it is over, and no longer.
+    assert_eq!(chat.order(Order::EndChat { call: web_call, reason: "solved".to_owned() }), Ok(Done::Accepted));
+    assert_eq!(chat.order(Order::OpenChat(Box::new(li))), again);
+}
+
+#[test]
 fn what_says_nothing_is_dropped() {
     let mut chat = Chat::open();
     let lost = "\u{FFFD}".repeat(3);
