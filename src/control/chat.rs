@@ -446,12 +446,10 @@ impl Call {
     /// The channel's software says what has become of the customer whom it was asked to move.
     pub(super) fn chat_moved(&mut self, context: &mut Context<'_>, outcome: Result<(), String>) -> Result<(), Denied> {
         self.chat_mut()?.active = context.now;
-        let is_asked = matches!(&self.stage, Stage::Talking(talking) if talking.reroute.is_some());
-        if !is_asked {
+        let outcome = outcome.map_or_else(Outcome::Failed, |()| Outcome::Done);
+        if !self.channel_answered(context, outcome) {
             return Err(Denied::new(DeniedKind::Conflict, "nobody is to be moved"));
         }
-        let outcome = outcome.map_or_else(Outcome::Failed, |()| Outcome::Done);
-        self.asking_answered(context, None, outcome);
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use crate::control::{
     ChatOpening, Command, ControlSettings, Denied, DeniedKind, Done, Input, Message, Order, Party, Sounds,
 };
 use crate::notice::{Notice, What};
+use crate::pbx::{Answer, Outcome};
 use crate::settings::{ConsentRule, ConsentSettings, Limits};
 
 /// Scenarios of the routes that the tests use: the bridge of `after-sales` needs a target, a prompt needs sound.
@@ -125,6 +126,32 @@ fn anger_asks_the_channel_to_move_the_customer() {
     );
     let late = Order::ChatMoved { call: chat.id.clone(), outcome: Ok(()) };
     assert_eq!(chat.order(late).map_err(|denied| denied.kind), Err(DeniedKind::Conflict));
+}
+
+#[test]
+fn the_channel_says_what_has_become_of_a_customer_whom_a_webhook_moves() {
+    for done in [true, false] {
+        let mut sim = Sim::new(settings());
+        sim.control.reload(settings(), vec![policy(HOOK)], Sounds::default());
+        let mut chat = Chat::begin(sim, opening());
+        let moved = |outcome| Order::ChatMoved { call: chat.id.clone(), outcome };
+        let (early, good, bad) = (moved(Ok(())), moved(Ok(())), moved(Err("nobody is free".to_owned())));
+        assert_eq!(chat.order(early).map_err(|denied| denied.kind), Err(DeniedKind::Conflict), "nobody is asked");
+        chat.feel("angry");
+        let ticket = chat.sim.orders.first().expect("the webhook is asked").ticket;
+        let out = chat.sim.tell(Input::Pbx(Answer { ticket, outcome: Outcome::Accepted }));
+        chat.out.extend(out);
+        assert_eq!(chat.order(if done { good } else { bad }), Ok(Done::Accepted));
+        let told = chat.told();
+        let moved =
+            |what: &What| matches!(what, What::Rerouted { via, target, .. } if via == "crm" && target == "human");
+        let failed = |what: &What| matches!(what, What::RerouteFailed { reason, .. } if reason == "nobody is free");
+        assert_eq!((told.iter().any(moved), told.iter().any(failed)), (done, !done), "{told:#?}");
+        // What comes of the order later changes nothing, nor does its time.
+        let mut later = chat.sim.tell(Input::Pbx(Answer { ticket, outcome: Outcome::Failed("late".to_owned()) }));
+        chat.sim.pass(Duration::from_secs(31), |_, more| later.extend(more));
+        assert_eq!(whats(&later), [], "{done}");
+    }
 }
 
 #[test]
@@ -298,6 +325,17 @@ fn groups_of(customer: &str) -> BTreeSet<String> {
 fn policy(text: &str) -> Policy {
     Policy::parse(text).expect("the test's policy is valid")
 }
+
+/// Who is angry is moved by a webhook.
+const HOOK: &str = r#"
+name = "after-sales"
+version = 2
+scenarios = ["after-sales"]
+[[rule]]
+id = "angry"
+when = { emotion = "anger", level = "high" }
+then = [{ reroute = "crm", target = "human" }]
+"#;
 
 /// Half of the callers are told of by one rule, half by the other.
 const SPLIT: &str = r#"
