@@ -5,6 +5,7 @@
 //! happens while the queue to it is full is dropped and counted.
 
 mod age;
+mod known;
 mod mail;
 mod post;
 mod receivers;
@@ -19,7 +20,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 use utoipa::ToSchema;
 
-use crate::crm::{Answer, Fate, Parcel, REPORT_EVENT, State, after, facts_of};
+use crate::crm::{Answer, Fate, Parcel, REPORT_EVENT, State, after};
 use crate::metrics::Metrics;
 use crate::notice::{AlertEscalated, Notice, What};
 use crate::store::Store;
@@ -354,11 +355,7 @@ impl Clerk {
         if names.is_empty() {
             return;
         }
-        let facts = self.bus.with_board(|board| {
-            let call = board.call(&notice.call);
-            let customer = call.and_then(|call| self.store.pseudonym(call.from.reveal()));
-            facts_of(notice, time, call, customer)
-        });
+        let facts = known::facts_about((notice, time), &self.bus, &self.store).await;
         let mut fresh = Vec::new();
         for name in names {
             let key = self.key_of(notice, &name);

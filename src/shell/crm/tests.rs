@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
@@ -41,6 +42,29 @@ async fn what_is_to_be_told_of_calls_that_are_gone_by_their_age_goes_with_them_a
     assert_eq!(left.iter().map(|one| one.call.as_str()).collect::<Vec<_>>(), ["up", "young"]);
     let kept = place.store.parcels().await.expect("readable");
     assert_eq!(kept.iter().map(|one| one.call.as_str()).collect::<Vec<_>>(), ["up", "young"]);
+    place.store.stop();
+}
+
+#[tokio::test]
+async fn what_is_told_late_of_a_call_names_it_although_it_is_shown_no_longer() {
+    let now = Moment::now();
+    let place = Place::start(&one_of_each(), now).await;
+    place.outbox.offer(&Notice { call: "call-1".to_owned(), ..outcome() }, now);
+    place.outbox.offer(&Notice { call: "call-9".to_owned(), ..outcome() }, now);
+    place.outbox.settle(Duration::from_secs(5)).await;
+    let bodies: Vec<serde_json::Value> = place.store.parcels().await.expect("readable").iter().map(body).collect();
+    let [known, unknown] = bodies.as_slice() else { panic!("{bodies:#?}") };
+    let customer = place.store.pseudonym("13800138000").expect("a number");
+    for (name, expected) in [
+        ("customer", json!(customer)),
+        ("route", json!("after-sales")),
+        ("scenario", json!("after-sales")),
+        ("channel", json!("app")),
+        ("satisfied", json!(2)),
+    ] {
+        assert_eq!(known[name], expected, "{name} of {known}");
+    }
+    assert_eq!((&unknown["customer"], &unknown["satisfied"]), (&json!(null), &json!(2)), "told all the same");
     place.store.stop();
 }
 
@@ -89,4 +113,8 @@ fn configuration(root: &Path) -> Settings {
 fn outcome() -> Notice {
     let come = Come { by: "crm".to_owned(), satisfied: Some(2), ..Come::default() };
     Notice { call: String::new(), call_ms: 0, what: What::OutcomeTold(come) }
+}
+
+fn body(parcel: &Parcel) -> serde_json::Value {
+    serde_json::from_str(&parcel.body).expect("JSON")
 }
