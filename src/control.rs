@@ -77,6 +77,7 @@ pub use command::{Command, InfoMethod, SipCommand};
 pub use description::Description;
 pub use drain::Departures;
 pub use fork::{ForkCommand, ForkEvent, ForkOpening, Source, StreamId};
+pub(crate) use history::compared_by;
 pub use input::{
     HandshakeFailure, Header, Input, Invite, OfferMethod, Presence, Refresher, ReplyId, SessionTerms, SipEvent,
 };

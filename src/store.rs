@@ -20,7 +20,7 @@ mod slots;
 mod tidying;
 mod trees;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -340,6 +340,14 @@ impl Store {
     /// When the store is down, or what it holds cannot be opened.
     pub async fn call(&self, id: String) -> Result<Option<CallRecord>, String> {
         self.read(move |embedded| embedded.call(&id)).await
+    }
+
+    /// Which of some calls are kept, whether they are up or have ended.
+    ///
+    /// # Errors
+    /// As [`Store::call`].
+    pub async fn kept_of(&self, calls: BTreeSet<String>) -> Result<BTreeSet<String>, String> {
+        self.read(move |embedded| embedded.kept_of(calls)).await
     }
 
     /// The lines of ended calls that started before `before`, newest first: `max`, and with the last of them all others of its

@@ -10,7 +10,7 @@ use routing::backtest::{Interaction, escalated_at};
 use routing::{Emotion, Event, Language, Level, Opening, Story};
 use serde_json::Value;
 
-use crate::control::{MOOD_HOLDS, RECORDING};
+use crate::control::{MOOD_HOLDS, RECORDING, compared_by};
 use crate::notice::{Notice, What};
 use crate::settings::Zone;
 
@@ -22,6 +22,8 @@ const EVENTS_MAX: usize = 100_000;
 pub(super) struct Recorded {
     id: String,
     scenario: String,
+    /// By what the caller stays in one group of a comparison.
+    caller: Option<String>,
     channel: Option<String>,
     is_chat: bool,
     answered_ms: Option<u64>,
@@ -53,7 +55,10 @@ impl Recorded {
         }
         self.ended_ms = self.ended_ms.max(call_ms);
         match what {
-            What::CallStarted { scenario, .. } => self.scenario = scenario,
+            What::CallStarted { from, scenario, .. } => {
+                self.caller = compared_by(from.reveal());
+                self.scenario = scenario;
+            }
             What::CallForked { source, .. } => self.channel = Some(source),
             What::ChatOpened { channel, .. } => {
                 self.is_chat = channel != RECORDING;
@@ -142,7 +147,7 @@ impl Recorded {
             language: None,
             channel: Some(self.channel.unwrap_or_else(|| "phone".to_owned())),
             id: self.id.clone(),
-            caller: None,
+            caller: self.caller,
             waited: Duration::from_millis(answered_ms),
             emotion_holds: self.is_chat.then_some(MOOD_HOLDS),
         };

@@ -22,6 +22,8 @@ fn a_log_of_events_is_a_story() {
     let read = interactions(&[folder.path().to_owned()], Some(&zone), None).expect("a log");
     let [call] = read.as_slice() else { panic!("{read:?}") };
     assert_eq!((call.name.as_str(), call.story.opening.scenario.as_str()), ("call-1", "after-sales"));
+    // In the group that it was in.
+    assert_eq!(call.story.opening.caller.as_deref(), Some("sip:13800138000@pbx.example"));
     // How the sample comes is told last of a chat; it was answered after 2 s, at 06:13 in Shanghai.
     assert_eq!(call.story.opening.channel.as_deref(), Some("app"));
     assert_eq!(call.story.local.map(|local| local.to_string()).as_deref(), Some("wed 06:13"));

@@ -168,6 +168,16 @@ impl Call {
         self.asking_answered(context, None, outcome);
     }
 
+    /// What the software of a chat's channel says to what was asked last, of itself or of a PBX or webhook: it has the customer,
+    /// and so knows. False when nobody is asked.
+    pub(super) fn channel_answered(&mut self, context: &mut Context<'_>, outcome: Outcome) -> bool {
+        let Stage::Talking(talking) = &self.stage else { return false };
+        let Some(Reroute::Asking(asking)) = &talking.reroute else { return false };
+        let ticket = asking.ticket;
+        self.asking_answered(context, ticket, outcome);
+        true
+    }
+
     /// The answer to an order.
     pub(super) fn order_answered(&mut self, context: &mut Context<'_>, Answer { ticket, outcome }: Answer) {
         if let Stage::Talking(talking) = &mut self.stage

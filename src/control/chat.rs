@@ -26,7 +26,7 @@ use crate::settings::RequestView;
 pub struct ChatOpening {
     /// By what the customer writes, e.g. `app`, `web`, `mini_program`.
     pub channel: String,
-    /// How the channel's software names the chat; the same name again is the same chat, as long as it is up.
+    /// How the channel's software names the chat; the same name in the same channel is the same chat, as long as it is up.
     pub name: Option<String>,
     /// Who the customer is; empty when it is not said.
     pub customer: String,
@@ -68,6 +68,7 @@ pub struct Showing {
 #[derive(Debug)]
 pub(super) struct Chat {
     channel: String,
+    route: String,
     idle: Duration,
     /// When something was written last.
     active: Duration,
@@ -206,8 +207,10 @@ impl Control {
 
     /// Begins a chat, or finds the one that is up by that name.
     fn open_chat(&mut self, now: Duration, opening: ChatOpening, out: &mut Vec<Command>) -> Result<Done, Denied> {
-        let known = opening.name.as_ref().and_then(|name| self.shared.forks.get(&(Source::Chat, name.clone())));
+        let name = opening.name.as_ref().map(|name| (Source::Chat, known_as(&opening.channel, name)));
+        let known = name.and_then(|name| self.shared.forks.get(&name));
         if let Some(call) = known.and_then(|key| self.calls.get(key)) {
+            call.check_same_chat(&opening)?;
             return Ok(Done::Opened { call: call.id.clone(), again: true });
         }
         if self.drain.is_some() {
@@ -228,6 +231,11 @@ impl Control {
         self.take_up(now, key, call, out);
         Ok(Done::Opened { call: id, again: false })
     }
+}
+
+/// What a chat is found by: each channel has names of its own. No channel has a blank in it.
+pub(super) fn known_as(channel: &str, name: &str) -> String {
+    format!("{channel} {name}")
 }
 
 /// The route that a chat takes, or a recording.
@@ -257,8 +265,10 @@ impl Call {
     ) -> Call {
         let ChatOpening { channel, name, customer, language, route: _, details } = opening;
         let (caller, far) = (Leg::of_writer(context, key, "caller"), Leg::of_writer(context, key, "callee"));
+        let Routed { name: route, scenario, .. } = routed;
         let chat = Chat {
             channel: channel.clone(),
+            route: route.clone(),
             idle: if channel == RECORDING { RECORDING_MAX } else { context.terms.settings.limits.chat_idle },
             active: context.now,
             names: VecDeque::new(),
@@ -270,7 +280,6 @@ impl Call {
             recorded: (channel == RECORDING).then(Recorded::default),
             over: false,
         };
-        let Routed { name: route, scenario, .. } = routed;
         let passed = details.into_iter().map(|(name, value)| Header { name, value });
         let begun = Begun {
             key,
@@ -293,6 +302,24 @@ impl Call {
         call.attend(context, true);
         context.follow(call.key, &call.opening(context.now, &scenario));
         call
+    }
+
+    /// Whether what opens a chat of this one's channel and name may mean this one. What it does not say may be as it was.
+    ///
+    /// # Errors
+    /// When it is of another customer, or of another route: whoever asks would read what is somebody else's.
+    fn check_same_chat(&self, opening: &ChatOpening) -> Result<(), Denied> {
+        let differs = |said: &str, is: &str| !said.is_empty() && !is.is_empty() && said != is;
+        let route = self.chat().map_or("", |chat| &chat.route);
+        let other = if differs(&opening.customer, &self.from) {
+            "with another customer"
+        } else if differs(opening.route.as_deref().unwrap_or_default(), route) {
+            "by another route"
+        } else {
+            return Ok(());
+        };
+        let reason = format!("a chat of this name is up in the channel {}, {other}", opening.channel);
+        Err(Denied::new(DeniedKind::Conflict, reason))
     }
 
     /// The chat that the call is, when it is one.
@@ -419,12 +446,10 @@ impl Call {
     /// The channel's software says what has become of the customer whom it was asked to move.
     pub(super) fn chat_moved(&mut self, context: &mut Context<'_>, outcome: Result<(), String>) -> Result<(), Denied> {
         self.chat_mut()?.active = context.now;
-        let is_asked = matches!(&self.stage, Stage::Talking(talking) if talking.reroute.is_some());
-        if !is_asked {
+        let outcome = outcome.map_or_else(Outcome::Failed, |()| Outcome::Done);
+        if !self.channel_answered(context, outcome) {
             return Err(Denied::new(DeniedKind::Conflict, "nobody is to be moved"));
         }
-        let outcome = outcome.map_or_else(Outcome::Failed, |()| Outcome::Done);
-        self.asking_answered(context, None, outcome);
         Ok(())
     }
 

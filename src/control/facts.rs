@@ -46,7 +46,7 @@ impl Call {
             language: self.language.map(|choice| in_policies(choice.language)),
             channel: Some(self.fork.as_ref().map_or(PHONE, Fork::channel).to_owned()),
             id: self.id.clone(),
-            caller: history::caller(&self.from),
+            caller: history::compared_by(&self.from),
             waited: now.saturating_sub(self.started),
             emotion_holds: self.chat().filter(|_| !self.is_recorded()).map(|_| MOOD_HOLDS),
         }

@@ -107,6 +107,16 @@ impl Fork {
         Fork { source, pbx_call, link, remembers, paused: false, told: None }
     }
 
+    /// What the call is found by when it comes again.
+    fn found_by(&self) -> Option<(Source, String)> {
+        let name = self.pbx_call.as_ref()?;
+        let name = match &self.link {
+            Link::Chat(chat) => chat::known_as(chat.channel(), name),
+            Link::Recording(_) | Link::Wire(_) => name.clone(),
+        };
+        Some((self.source, name))
+    }
+
     /// The leg of the recording session, when there is one.
     pub(super) fn recording_leg(&self) -> Option<LegId> {
         match &self.link {
@@ -229,10 +239,8 @@ impl Call {
     pub(super) fn forked(context: &mut Context<'_>, begun: Begun) -> Call {
         let Begun { key, id, from, to, route, scenario, passed, fork, caller, far } = begun;
         let talking = Talking::new(context.now, &context.terms.settings);
-        let (source, target) = (fork.source, fork.channel().to_owned());
-        if let Some(name) = &fork.pbx_call {
-            context.shared.forks.insert((source, name.clone()), key);
-        }
+        let target = fork.channel().to_owned();
+        context.shared.forks.extend(fork.found_by().map(|name| (name, key)));
         // Whoever names no channel of its own has named the call as its PBX does.
         let channels = channels_of(&passed, fork.pbx_call.as_ref(), &context.terms.settings.pbxes);
         let mut call = Call {
@@ -343,11 +351,10 @@ impl Call {
         }
         let Some(fork) = &mut self.fork else { return };
         fork.end(context, reason);
-        if let Some(name) = &fork.pbx_call {
-            let name = (fork.source, name.clone());
-            if context.shared.forks.get(&name) == Some(&self.key) {
-                context.shared.forks.remove(&name);
-            }
+        if let Some(name) = fork.found_by()
+            && context.shared.forks.get(&name) == Some(&self.key)
+        {
+            context.shared.forks.remove(&name);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! How callers felt in their last calls, for those routes that send angry ones to a human at once.
 //!
 //! In memory only, for a bounded number of callers; a calm call clears its caller. Anonymous callers are not remembered.
+//!
+//! Beside it, by what callers are known again: for that, and for comparisons of two ways, which put fewer demands on a name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -51,6 +53,34 @@ pub(super) fn caller(from: &str) -> Option<String> {
     fits.then(|| uri.split(';').next().unwrap_or_default().to_owned())
 }
 
+/// By what a caller stays in one group of a comparison from call to call: what [`caller`] says, and else a number, a name, or what
+/// stands for a customer who writes (`person:…`); nothing for callers without a name of their own.
+pub(crate) fn compared_by(from: &str) -> Option<String> {
+    // As it was from the beginning where there is one: another key would deal callers out anew.
+    caller(from).or_else(|| name_without_host(from))
+}
+
+/// Whom an address names that has no host, or no scheme.
+fn name_without_host(from: &str) -> Option<String> {
+    let uri = uri_of(from).to_ascii_lowercase();
+    if uri.len() > CALLER_OCTETS_MAX {
+        return None;
+    }
+    let name = match uri.split_once(':') {
+        Some(("person", person)) => return (!person.is_empty()).then_some(uri),
+        Some(("tel", number)) => number,
+        Some((user, _)) if user.contains('@') => return caller(&format!("sip:{uri}")),
+        None if uri.contains('@') => return caller(&format!("sip:{uri}")),
+        None => &uri,
+        Some(_) => return None,
+    };
+    let name = name.split(';').next().unwrap_or_default();
+    let is_number = name.chars().all(|char| char.is_ascii_digit() || "+-.() ".contains(char));
+    // What a number is set apart with for the eye is no part of it (RFC 3966 §4).
+    let name = if is_number { name.replace(['-', '.', '(', ')', ' '], "") } else { name.trim().to_owned() };
+    (!is_nameless(&name, "")).then_some(name)
+}
+
 /// The most callers that are remembered; the oldest go first.
 const CALLERS_MAX: usize = 10_000;
 /// The longest URI that is remembered.
@@ -83,6 +113,32 @@ mod tests {
             history.note(HOUR, from, Level::High);
             assert!(!history.tells(HOUR, from, Level::Medium, HOUR), "{from}");
         }
+    }
+
+    #[test]
+    fn whoever_has_a_name_is_compared_by_it_from_call_to_call() {
+        for (from, expected) in [
+            // As ever.
+            ("\"Li\" <sip:Li@PBX;user=phone>;tag=9", Some("sip:li@pbx")),
+            ("person:0011AA", Some("person:0011aa")),
+            ("<tel:+86-138-0013-8000;phone-context=cn>;tag=1", Some("+8613800138000")),
+            ("138 0013 8000", Some("13800138000")),
+            ("201", Some("201")),
+            ("Alice", Some("alice")),
+            ("li@pbx", Some("sip:li@pbx")),
+            ("li@pbx:5060", Some("sip:li@pbx:5060")),
+            ("\"Anonymous\" <sip:anonymous@anonymous.invalid>", None),
+            ("anonymous@pbx", None),
+            ("anonymous", None),
+            ("sip:pbx", None),
+            ("tel:", None),
+            ("tel:-", None),
+            ("person:", None),
+            ("", None),
+        ] {
+            assert_eq!(compared_by(from).as_deref(), expected, "{from:?}");
+        }
+        assert_eq!(compared_by(&"1".repeat(CALLER_OCTETS_MAX + 1)), None);
     }
 
     #[test]

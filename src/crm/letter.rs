@@ -47,6 +47,7 @@ impl Letter {
             crm: receiver.to_owned(),
             to: None,
             call: String::new(),
+            began_unix_ms: None,
             event: REPORT_EVENT.to_owned(),
             key,
             body: serde_json::to_string(self).expect("strings and numbers"),

@@ -18,6 +18,9 @@ pub struct Parcel {
     pub to: Option<Pii<String>>,
     /// The call that it is about.
     pub call: String,
+    /// When that call began, milliseconds since 1970; nothing where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_unix_ms: Option<u64>,
     /// The type of the event.
     pub event: String,
     /// What the receiver knows it by, however often it comes.
@@ -32,6 +35,13 @@ pub struct Parcel {
     pub state: State,
     /// Why the last attempt failed.
     pub error: Option<String>,
+}
+
+impl Parcel {
+    /// Whether it is about a call that began before `before_unix_ms`, or about what was told of one before then.
+    pub fn is_of_call_before(&self, before_unix_ms: u64) -> bool {
+        !self.call.is_empty() && self.began_unix_ms.unwrap_or(self.unix_ms) < before_unix_ms
+    }
 }
 
 /// What becomes of a parcel.

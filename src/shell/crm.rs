@@ -4,6 +4,8 @@
 //! At least once: a receiver knows by the key what it has had. One task owns all parcels; a call never waits for it. What
 //! happens while the queue to it is full is dropped and counted.
 
+mod age;
+mod known;
 mod mail;
 mod post;
 mod receivers;
@@ -18,7 +20,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 use utoipa::ToSchema;
 
-use crate::crm::{Answer, Fate, Parcel, REPORT_EVENT, State, after, facts_of};
+use crate::crm::{Answer, Fate, Parcel, REPORT_EVENT, State, after};
 use crate::metrics::Metrics;
 use crate::notice::{AlertEscalated, Notice, What};
 use crate::store::Store;
@@ -31,8 +33,6 @@ pub use receivers::Receivers;
 const EVENTS_MAX: usize = 1_024;
 /// Parcels that are kept; beyond that the oldest one that was set aside gives way, and where there is none the new one.
 const PARCELS_MAX: usize = 10_000;
-/// Parcels that were set aside are kept for so long.
-const ASIDE_KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// How often those are looked for, and the longest sleep.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Why a parcel is set aside for as long as nobody of its receiver's name is in the configuration.
@@ -108,6 +108,7 @@ impl Outbox {
             // Above all that may wait from before, whether it can be read yet or not.
             next: Moment::now().0,
             is_loaded: false,
+            look_at: Instant::now(),
             busy: BTreeSet::new(),
             outcomes,
             reports_aside: is_aside,
@@ -216,6 +217,8 @@ struct Clerk {
     next: u64,
     /// Whether what waits from before is known.
     is_loaded: bool,
+    /// When it is looked again for parcels about calls that are gone.
+    look_at: Instant,
     /// Systems that something is being posted to: one parcel at a time each.
     busy: BTreeSet<String>,
     outcomes: mpsc::Sender<Outcome>,
@@ -320,6 +323,8 @@ impl Clerk {
                 let _ = answer.send(is_there);
             }
             Ask::Do { deed: Deed::Retry, id, answer } => {
+                // Sealed anew it would outlive its call.
+                self.forget_calls_gone().await;
                 let found = self.parcels.get_mut(&id);
                 let is_there = found.is_some();
                 if let Some(parcel) = found {
@@ -350,11 +355,7 @@ impl Clerk {
         if names.is_empty() {
             return;
         }
-        let facts = self.bus.with_board(|board| {
-            let call = board.call(&notice.call);
-            let customer = call.and_then(|call| self.store.pseudonym(call.from.reveal()));
-            facts_of(notice, time, call, customer)
-        });
+        let facts = known::facts_about((notice, time), &self.bus, &self.store).await;
         let mut fresh = Vec::new();
         for name in names {
             let key = self.key_of(notice, &name);
@@ -373,6 +374,7 @@ impl Clerk {
                 crm: name,
                 to: None,
                 call: notice.call.clone(),
+                began_unix_ms: Some(time.0.saturating_sub(notice.call_ms)),
                 event: event.to_owned(),
                 key: key.unwrap_or_else(post::fresh_key),
                 body,
@@ -480,14 +482,6 @@ impl Clerk {
         self.keep(&[id]).await;
     }
 
-    /// Forgets what was set aside long ago.
-    async fn prune(&mut self) {
-        let before = Moment::now().0.saturating_sub(ASIDE_KEPT.as_millis() as u64);
-        let is_old = |parcel: &&Parcel| parcel.state == State::SetAside && parcel.unix_ms < before;
-        let old: Vec<u64> = self.parcels.values().filter(is_old).map(|parcel| parcel.id).collect();
-        self.remove(&old).await;
-    }
-
     async fn keep(&mut self, ids: &[u64]) {
         let parcels: Vec<Parcel> = ids.iter().filter_map(|id| self.parcels.get(id).cloned()).collect();
         if parcels.is_empty() {
@@ -575,3 +569,6 @@ impl From<&Parcel> for Listed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

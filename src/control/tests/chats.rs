@@ -1,15 +1,20 @@
 //! Chats: what is dropped, how fast they may write, what policies do without sound, and how they end.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use media::LegId;
+use routing::Policy;
 
 use super::script::observation;
 use super::sim::{Sim, settings};
 use crate::compliance::Phrases;
-use crate::control::{ChatOpening, Command, ControlSettings, Denied, DeniedKind, Done, Input, Message, Order, Party};
+use crate::control::{
+    ChatOpening, Command, ControlSettings, Denied, DeniedKind, Done, Input, Message, Order, Party, Sounds,
+};
 use crate::notice::{Notice, What};
+use crate::pbx::{Answer, Outcome};
 use crate::settings::{ConsentRule, ConsentSettings, Limits};
 
 /// Scenarios of the routes that the tests use: the bridge of `after-sales` needs a target, a prompt needs sound.
@@ -41,6 +46,31 @@ fn the_same_name_is_the_same_chat_while_it_is_up() {
     assert_eq!(chat.order(end), Ok(Done::Accepted));
     let anew = chat.order(Order::OpenChat(Box::new(opening())));
     assert!(matches!(anew, Ok(Done::Opened { ref call, again: false }) if *call != chat.id), "{anew:?}");
+}
+
+#[test]
+fn a_name_is_a_channels_own_and_nobody_gets_the_chat_of_another_customer() {
+    let customer = |name: &str| format!("person:{}", name.repeat(32));
+    let li = ChatOpening { customer: customer("1"), ..opening() };
+    let mut chat = Chat::begin(Sim::new(settings()), li.clone());
+    let again: Result<Done, Denied> = Ok(Done::Opened { call: chat.id.clone(), again: true });
+    let mut open = |opening: &ChatOpening| chat.order(Order::OpenChat(Box::new(opening.clone())));
+    assert_eq!(open(&li), again);
+    assert_eq!(open(&ChatOpening { customer: String::new(), route: None, ..li.clone() }), again, "as it was");
+    for other in [
+        ChatOpening { customer: customer("2"), ..li.clone() },
+        ChatOpening { route: Some("help".to_owned()), ..li.clone() },
+    ] {
+        let denied = open(&other).map_err(|denied| (denied.kind, denied.reason.contains("person:")));
+        assert_eq!(denied, Err((DeniedKind::Conflict, false)), "{other:?}");
+    }
+    let web = ChatOpening { channel: "web".to_owned(), customer: customer("2"), ..opening() };
+    let Ok(Done::Opened { call: web_call, again: false }) = open(&web) else { panic!("names are each channel's own") };
+    assert_ne!(web_call, chat.id);
+    assert_eq!(chat.order(Order::OpenChat(Box::new(web))), Ok(Done::Opened { call: web_call.clone(), again: true }));
+    // Each is found until it is over, and no longer.
+    assert_eq!(chat.order(Order::EndChat { call: web_call, reason: "solved".to_owned() }), Ok(Done::Accepted));
+    assert_eq!(chat.order(Order::OpenChat(Box::new(li))), again);
 }
 
 #[test]
@@ -96,6 +126,32 @@ fn anger_asks_the_channel_to_move_the_customer() {
     );
     let late = Order::ChatMoved { call: chat.id.clone(), outcome: Ok(()) };
     assert_eq!(chat.order(late).map_err(|denied| denied.kind), Err(DeniedKind::Conflict));
+}
+
+#[test]
+fn the_channel_says_what_has_become_of_a_customer_whom_a_webhook_moves() {
+    for done in [true, false] {
+        let mut sim = Sim::new(settings());
+        sim.control.reload(settings(), vec![policy(HOOK)], Sounds::default());
+        let mut chat = Chat::begin(sim, opening());
+        let moved = |outcome| Order::ChatMoved { call: chat.id.clone(), outcome };
+        let (early, good, bad) = (moved(Ok(())), moved(Ok(())), moved(Err("nobody is free".to_owned())));
+        assert_eq!(chat.order(early).map_err(|denied| denied.kind), Err(DeniedKind::Conflict), "nobody is asked");
+        chat.feel("angry");
+        let ticket = chat.sim.orders.first().expect("the webhook is asked").ticket;
+        let out = chat.sim.tell(Input::Pbx(Answer { ticket, outcome: Outcome::Accepted }));
+        chat.out.extend(out);
+        assert_eq!(chat.order(if done { good } else { bad }), Ok(Done::Accepted));
+        let told = chat.told();
+        let moved =
+            |what: &What| matches!(what, What::Rerouted { via, target, .. } if via == "crm" && target == "human");
+        let failed = |what: &What| matches!(what, What::RerouteFailed { reason, .. } if reason == "nobody is free");
+        assert_eq!((told.iter().any(moved), told.iter().any(failed)), (done, !done), "{told:#?}");
+        // What comes of the order later changes nothing, nor does its time.
+        let mut later = chat.sim.tell(Input::Pbx(Answer { ticket, outcome: Outcome::Failed("late".to_owned()) }));
+        chat.sim.pass(Duration::from_secs(31), |_, more| later.extend(more));
+        assert_eq!(whats(&later), [], "{done}");
+    }
 }
 
 #[test]
@@ -239,6 +295,66 @@ fn of_what_is_missing_at_the_end_supervisors_are_told_and_nobody_is_moved() {
     sim.assert_clean();
 }
 
+#[test]
+fn a_customer_who_writes_stays_in_one_group_from_chat_to_chat() {
+    assert_eq!(groups_of("person:00112233445566778899aabbccddeeff").len(), 1);
+    assert_eq!(groups_of("").len(), 2, "whoever says nothing of the customer has chats dealt out one by one");
+}
+
+/// The groups that twenty chats of a customer are in.
+fn groups_of(customer: &str) -> BTreeSet<String> {
+    let mut sim = Sim::new(settings());
+    sim.control.reload(settings(), vec![policy(SPLIT)], Sounds::default());
+    for _ in 0..20 {
+        let next = ChatOpening { name: None, customer: customer.to_owned(), ..opening() };
+        let mut chat = Chat::begin(sim, next);
+        chat.feel("angry");
+        assert_eq!(
+            chat.order(Order::EndChat { call: chat.id.clone(), reason: "solved".to_owned() }),
+            Ok(Done::Accepted)
+        );
+        sim = chat.sim;
+    }
+    let group = |notice: &Notice| match &notice.what {
+        What::Decided { group, .. } => group.clone(),
+        _ => None,
+    };
+    sim.notices.iter().filter_map(group).collect()
+}
+
+fn policy(text: &str) -> Policy {
+    Policy::parse(text).expect("the test's policy is valid")
+}
+
+/// Who is angry is moved by a webhook.
+const HOOK: &str = r#"
+name = "after-sales"
+version = 2
+scenarios = ["after-sales"]
+[[rule]]
+id = "angry"
+when = { emotion = "anger", level = "high" }
+then = [{ reroute = "crm", target = "human" }]
+"#;
+
+/// Half of the callers are told of by one rule, half by the other.
+const SPLIT: &str = r#"
+name = "after-sales"
+version = 2
+scenarios = ["after-sales"]
+split = { id = "wording", share = 0.5 }
+[[rule]]
+id = "new"
+group = "treatment"
+when = { emotion = "anger", level = "high" }
+then = [{ alert = "info", text = "angry" }]
+[[rule]]
+id = "old"
+group = "control"
+when = { emotion = "anger", level = "high" }
+then = [{ alert = "info", text = "angry" }]
+"#;
+
 fn duties() -> Phrases {
     let text = include_str!("duties.toml");
     Phrases::of(&[("duties.toml".into(), text.to_owned())]).expect("they are right")
@@ -258,8 +374,11 @@ impl Chat {
     }
 
     fn open_with(settings: ControlSettings) -> Chat {
-        let mut sim = Sim::new(settings);
-        let (opened, out) = sim.order(Order::OpenChat(Box::new(opening())));
+        Chat::begin(Sim::new(settings), opening())
+    }
+
+    fn begin(mut sim: Sim, opening: ChatOpening) -> Chat {
+        let (opened, out) = sim.order(Order::OpenChat(Box::new(opening)));
         let Ok(Done::Opened { call: id, again: false }) = opened else { panic!("{opened:?}") };
         let customer = out.iter().find_map(|command| match command {
             Command::Attend { leg, on: true } => Some(*leg),

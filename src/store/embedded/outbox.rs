@@ -71,6 +71,20 @@ impl Embedded {
         self.drop_parcels(&of_these.map(|parcel| parcel.id).collect::<Vec<_>>())
     }
 
+    /// Which of some calls are here, up or ended.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn kept_of(&self, calls: BTreeSet<String>) -> Result<BTreeSet<String>, String> {
+        let mut kept = BTreeSet::new();
+        for call in calls {
+            if self.notices.contains_key(notice_key(&self.keys.blind(call.as_bytes()), 0))? {
+                kept.insert(call);
+            }
+        }
+        Ok(kept)
+    }
+
     /// Writes down a parcel that is made once for good, by its key; whether it was the first of that key. On the disk when this
     /// returns.
     ///

@@ -313,6 +313,7 @@ pub(in super::super) fn parcel(id: u64, call: &str) -> Parcel {
         crm: "tickets".to_owned(),
         to: None,
         call: call.to_owned(),
+        began_unix_ms: None,
         event: "alert".to_owned(),
         key: id.to_string(),
         body: "{}".to_owned(),
