@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::bus::Bus;
 use super::calls::{Detail, store_down};
 use super::moment::Moment;
 use super::orders::{Body, bad, read};
@@ -155,12 +156,15 @@ pub(super) async fn erase(
     let deed = tokio::spawn(async move {
         match store.erase(address).await.map_err(store_down)? {
             Ok(erased) => {
-                bus.forget(&erased.calls);
-                escalating.forget(&erased.calls, &store).await;
+                // What other nodes have told of the person is theirs to erase, and not to be shown here, nor delivered, any more.
+                let elsewhere = person.as_ref().map(|person| ended_elsewhere(&bus, &store, person));
+                let calls = [erased.calls.clone(), elsewhere.unwrap_or_default()].concat();
+                bus.forget(&calls);
+                escalating.forget(&calls, &store).await;
                 person.iter().for_each(|person| customers.forget(person));
                 person.iter().for_each(|person| recordings.erase(person));
                 if let Some(outbox) = outbox {
-                    outbox.forget(erased.calls.clone()).await;
+                    outbox.forget(calls).await;
                 }
                 for what in entries_of(&erased, &reason) {
                     audit_done(&store, &who, "erased", what).await;
@@ -172,6 +176,13 @@ pub(super) async fn erase(
         }
     });
     deed.await.unwrap_or_else(|error| Err(store_down(error.to_string())))
+}
+
+/// The ended calls of other nodes in which a person takes part.
+fn ended_elsewhere(bus: &Bus, store: &Store, person: &str) -> Vec<String> {
+    let is_them = |address: &Pii<String>| store.pseudonym(address.reveal()).as_deref() == Some(person);
+    let theirs = bus.ended_elsewhere().into_iter().filter(|(_, parties)| parties.iter().any(is_them));
+    theirs.map(|(call, _)| call).collect()
 }
 
 /// `POST /v1/tenants/erase`.

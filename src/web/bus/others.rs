@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Bus, State};
 use crate::notice::{Notice, What};
+use crate::pii::Pii;
 use crate::web::elsewhere::Whereabouts;
 use crate::web::moment::Moment;
 use crate::web::record::{CallRecord, TimedNotice};
@@ -84,6 +85,13 @@ impl Bus {
         state.addresses.iter().filter(|(node, _)| Some(node.as_str()) != self.node()).map(other).collect()
     }
 
+    /// The ended calls of other nodes, and the addresses of whoever took part, as the board has them.
+    pub(in super::super) fn ended_elsewhere(&self) -> Vec<(String, Vec<Pii<String>>)> {
+        let state = self.state();
+        let theirs = state.board.ended().filter(|record| record.node.as_deref() != self.node());
+        theirs.map(|record| (record.id.clone(), parties(record))).collect()
+    }
+
     /// What this node has told of its calls that are up, and the number of the last event by then.
     pub fn own_calls(&self) -> (u64, Vec<ToldCall>) {
         let state = self.state();
@@ -98,6 +106,13 @@ impl State {
         let told_late = matches!(notice.what, What::OutcomeTold(_) | What::AlertHandled(_) | What::AlertEscalated(_));
         told_late || self.board.call(&notice.call).is_none_or(|record| record.node.as_deref() == Some(node))
     }
+}
+
+/// The addresses of all who took part in a call.
+fn parties(record: &CallRecord) -> Vec<Pii<String>> {
+    let forked = record.fork.iter().flat_map(|fork| &fork.parties).flat_map(|party| &party.addresses);
+    let forked = forked.map(|address| Pii::from(address.clone()));
+    [record.from.clone(), record.to.clone()].into_iter().chain(forked).collect()
 }
 
 /// What was told of a call. Its beginning is there however much came after it.
