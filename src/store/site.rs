@@ -119,7 +119,7 @@ impl Site {
             facts: tree("facts"),
             made: tree("made"),
             minutes: tree("minutes"),
-            sessions: tree("sessions"),
+            sessions: tree(sessions::TREE),
             together,
         })
     }

@@ -166,6 +166,14 @@ impl Together {
         self.0.first(tree, key, value)
     }
 
+    /// Sets the values of keys that are there: none that another server has removed comes back.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(super) fn update(&self, tree: &'static str, changed: Vec<Pair>) -> Result<(), String> {
+        self.0.update(tree, changed)
+    }
+
     /// Removes every key before `before`.
     ///
     /// # Errors

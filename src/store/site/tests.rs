@@ -171,6 +171,20 @@ fn what_waits_at_a_node_that_is_gone_is_taken_over_once_and_it_begins_anew() {
     assert_eq!((of(&a).len(), of(&b).len()), (1, 2));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_one_node_has_ended_does_not_come_back_by_another_that_tells_of_its_use() {
+    let Some(nodes) = Nodes::new() else { return };
+    let (a, b) = (nodes.store("a"), nodes.store("b"));
+    let session =
+        |number, used| SiteSession { name: [number; 32], user: "li".to_owned(), means: [7; 32], began: 1, used };
+    a.keep_sessions(vec![session(1, 1), session(2, 1)], Vec::new(), Vec::new()).await.expect("written");
+    a.keep_sessions(Vec::new(), Vec::new(), vec![[1; 32]]).await.expect("written");
+    b.keep_sessions(Vec::new(), vec![session(1, 9), session(2, 9)], Vec::new()).await.expect("written");
+    assert_eq!(a.sessions().await.expect("readable"), [session(2, 9)]);
+    assert_eq!(a.session([1; 32]).await, Ok(None));
+    [a, b].iter().for_each(Store::stop);
+}
+
 #[test]
 fn reports_are_of_all_nodes_and_made_once() {
     let Some(nodes) = Nodes::new() else { return };

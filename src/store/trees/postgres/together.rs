@@ -5,10 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Postgres, lock, said};
+use super::{Pair, Postgres, lock, said};
 
 const FIRST: &str =
     "INSERT INTO calmline_values (store, tree, key, value) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+const UPDATE: &str = "UPDATE calmline_values AS there SET value = changed.value
+    FROM UNNEST($3::bytea[], $4::bytea[]) AS changed (key, value)
+    WHERE there.store = $1 AND there.tree = $2 AND there.key = changed.key";
 const REMOVE_BEFORE: &str = "DELETE FROM calmline_values WHERE store = $1 AND tree = $2 AND key < $3";
 const TAKE: &str = "INSERT INTO calmline_leases AS lease (site, name, holder, until)
     VALUES ($1, $2, $3, clock_timestamp() + $4 * interval '1 millisecond')
@@ -32,6 +35,18 @@ impl Postgres {
             set.execute(&mut *writing.lock().await).await.map(drop).map_err(said)
         })?;
         self.get(tree, key)?.ok_or_else(|| "a value was removed as it was set".to_owned())
+    }
+
+    pub(in super::super) fn update(&self, tree: &'static str, changed: Vec<Pair>) -> Result<(), String> {
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let (writing, store) = (Arc::clone(&self.writing), self.store);
+        let (keys, values): (Vec<Vec<u8>>, Vec<Vec<u8>>) = changed.into_iter().unzip();
+        self.wait(async move {
+            let update = sqlx::query(UPDATE).bind(store).bind(tree).bind(keys).bind(values);
+            update.execute(&mut *writing.lock().await).await.map(drop).map_err(said)
+        })
     }
 
     pub(in super::super) fn remove_before(&self, tree: &'static str, before: &[u8]) -> Result<u64, String> {
