@@ -39,6 +39,29 @@ async fn a_call_of_another_node_is_shown_and_whatever_is_to_be_done_with_it_is_a
 }
 
 #[tokio::test]
+async fn an_alert_of_a_node_that_is_gone_is_handled_where_that_is_asked() {
+    let options = options(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let fixture = try_fixture_of(Bus::of_node("a"), options, None).await.expect("loopback can be bound");
+    let samples = one_of_each();
+    let alert = &samples[10];
+    for notice in [&samples[0], alert, samples.last().expect("there are some")] {
+        assert!(fixture.bus.publish_from("b", notice, Moment::now()));
+    }
+    let wire = Wire(fixture.handle.addr);
+    let What::Alert { rule, .. } = &alert.what else { panic!("it is one") };
+    let deed = serde_json::json!({ "alert_ms": alert.call_ms, "rule": rule, "deed": "acknowledge" }).to_string();
+    let ask = async |path: &str| wire.send("POST", &format!("/v1/calls/call-1/{path}"), &deed).await.status;
+    fixture.bus.set_addresses([("b".to_owned(), None)].into());
+    assert_eq!(ask("alerts").await, 421, "it is there");
+    fixture.bus.set_addresses(BTreeMap::new());
+    assert_eq!(ask("alerts").await, 202, "nobody else hears of it");
+    let handled = |board: &Board| board.call("call-1").and_then(|call| call.alerts[0].handled.clone());
+    let by = fixture.bus.with_board(handled).map(|handled| (handled.deed, handled.by));
+    assert_eq!(by, Some(("acknowledged".to_owned(), "api".to_owned())));
+    assert_eq!(ask("hangup").await, 421, "an order is for its node alone");
+}
+
+#[tokio::test]
 async fn whoever_is_sent_to_another_node_is_in_the_trail() {
     let root = tempfile::tempdir().expect("a folder");
     let store = audit::store(root.path());
