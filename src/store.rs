@@ -60,6 +60,8 @@ pub use reels::ReelKey;
 pub(crate) use reels::keys_of_tests as reel_keys;
 use site::Door;
 #[cfg(test)]
+pub(crate) use embedded::tests::parcel as parcel_of_tests;
+#[cfg(test)]
 pub(crate) use site::tests::Nodes as NodesOfTests;
 pub use site::{REPORTS_LEASE, SiteFile, SiteSession, TakenOver};
 use tidying::Tidying;

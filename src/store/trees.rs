@@ -174,12 +174,12 @@ impl Together {
         self.0.update(tree, changed)
     }
 
-    /// Removes every key before `before`.
+    /// Removes the first keys before `before`, `max` at most; how many.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(super) fn remove_before(&self, tree: &'static str, before: &[u8]) -> Result<u64, String> {
-        self.0.remove_before(tree, before)
+    pub(super) fn remove_before(&self, tree: &'static str, before: &[u8], max: u32) -> Result<u64, String> {
+        self.0.remove_before(tree, before, max)
     }
 
     /// Takes a name for this server alone, for as long as its connection lasts; whether nobody else has it.

@@ -12,7 +12,8 @@ const FIRST: &str =
 const UPDATE: &str = "UPDATE calmline_values AS there SET value = changed.value
     FROM UNNEST($3::bytea[], $4::bytea[]) AS changed (key, value)
     WHERE there.store = $1 AND there.tree = $2 AND there.key = changed.key";
-const REMOVE_BEFORE: &str = "DELETE FROM calmline_values WHERE store = $1 AND tree = $2 AND key < $3";
+const REMOVE_BEFORE: &str = "DELETE FROM calmline_values WHERE store = $1 AND tree = $2 AND key = ANY(ARRAY(
+    SELECT key FROM calmline_values WHERE store = $1 AND tree = $2 AND key < $3 ORDER BY key LIMIT $4))";
 const TAKE: &str = "INSERT INTO calmline_leases AS lease (site, name, holder, until)
     VALUES ($1, $2, $3, clock_timestamp() + $4 * interval '1 millisecond')
     ON CONFLICT (site, name) DO UPDATE SET holder = excluded.holder, until = excluded.until
@@ -49,10 +50,10 @@ impl Postgres {
         })
     }
 
-    pub(in super::super) fn remove_before(&self, tree: &'static str, before: &[u8]) -> Result<u64, String> {
+    pub(in super::super) fn remove_before(&self, tree: &'static str, before: &[u8], max: u32) -> Result<u64, String> {
         let (writing, store, before) = (Arc::clone(&self.writing), self.store, before.to_vec());
         self.wait(async move {
-            let remove = sqlx::query(REMOVE_BEFORE).bind(store).bind(tree).bind(before);
+            let remove = sqlx::query(REMOVE_BEFORE).bind(store).bind(tree).bind(before).bind(i64::from(max));
             let removed = remove.execute(&mut *writing.lock().await).await.map_err(said)?;
             Ok(removed.rows_affected())
         })
