@@ -47,7 +47,7 @@ pub use audit::AuditEntry;
 use audit::{AuditFound, AuditWanted, Trail};
 pub use check::{Checking, NoCheck};
 use embedded::Embedded;
-pub use embedded::{Erased, ErasedTenant, Held, Hold, names_somebody};
+pub use embedded::{Erased, ErasedTenant, Held, Hold, is_pseudonym, names_somebody};
 pub use exports::{Exported, NoExport};
 pub use journal::Journal;
 use keeper::Keeper;

@@ -21,7 +21,7 @@ use super::routes::App;
 use super::signing::Who;
 use crate::hexadecimal::hexadecimal;
 use crate::pii::Pii;
-use crate::store::{Erased, ErasedTenant, Held, Hold, Receipt, Store, names_somebody};
+use crate::store::{Erased, ErasedTenant, Held, Hold, Receipt, Store, is_pseudonym, names_somebody};
 
 /// Calls shown at once.
 const CALLS_MAX: usize = 100;
@@ -105,7 +105,7 @@ pub(super) async fn calls(
     body: Body<CallsRequest>,
 ) -> Result<Json<Calls>, Problem> {
     let CallsRequest { address, before } = read(body)?;
-    let (store, address) = (kept(&app)?, of_somebody(&address)?);
+    let (store, address) = (kept(&app)?, of_somebody_everywhere(&app, &address)?);
     let before = before.unwrap_or(Moment(u64::MAX));
     let records = store.calls_of(address, before, CALLS_MAX).await.map_err(store_down)?;
     let more = records.len() >= CALLS_MAX;
@@ -146,7 +146,7 @@ pub(super) async fn erase(
     body: Body<ReasonRequest>,
 ) -> Result<Json<Gone>, Problem> {
     let ReasonRequest { address, reason } = read(body)?;
-    let (store, reason, address) = (kept(&app)?, checked(reason)?, of_somebody(&address)?);
+    let (store, reason, address) = (kept(&app)?, checked(reason)?, of_somebody_everywhere(&app, &address)?);
     // First: what is erased must be asked for on record, even when the program ends in the midst of it.
     audit(store, &who, "erasure_asked", json!({ "reason": reason })).await?;
     // On its own: whoever asks may go before it is done, and it is forgotten everywhere all the same.
@@ -220,7 +220,7 @@ pub(super) async fn hold(
     body: Body<ReasonRequest>,
 ) -> Result<Json<Hold>, Problem> {
     let ReasonRequest { address, reason } = read(body)?;
-    let (store, reason, address) = (kept(&app)?, checked(reason)?, of_somebody(&address)?);
+    let (store, reason, address) = (kept(&app)?, checked(reason)?, of_somebody_everywhere(&app, &address)?);
     // First, as what is erased: it counts for good.
     let what = json!({ "person": store.pseudonym(&address), "reason": reason });
     audit(store, &who, "hold_asked", what).await?;
@@ -262,6 +262,16 @@ fn of_somebody(address: &Pii<String>) -> Result<String, Problem> {
         "`address`: found nobody's, expected a person's, e.g. `sip:13800138000@pbx.example` or the number alone";
     let is_somebody = names_somebody(address.reveal());
     is_somebody.then(|| address.reveal().clone()).ok_or_else(|| bad(detail))
+}
+
+/// The same where all nodes of a site are asked: what stands for a person at one of them stands for nobody at the others, which would
+/// find nothing, and say that all is well. A hold may be released by it: those say that they have none.
+fn of_somebody_everywhere(app: &App, address: &Pii<String>) -> Result<String, Problem> {
+    let somebody = of_somebody(address)?;
+    let detail = "`address`: found what stands for a person at one node of the site, expected an address, e.g. \
+                  `sip:13800138000@pbx.example`: every other node knows the person by another name";
+    let is_one_nodes = app.store.as_ref().is_some_and(Store::has_site) && is_pseudonym(&somebody);
+    if is_one_nodes { Err(bad(detail)) } else { Ok(somebody) }
 }
 
 /// What is signed of an erasure: whose, by hash, what, when, and up to which entry the audit trail has it.

@@ -60,3 +60,35 @@ async fn a_reload_that_other_nodes_do_not_hear_of_says_so() {
     reader.abort();
     [&a, &b].into_iter().for_each(|node| node.store.stop());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_for_a_person_at_one_node_is_taken_for_nobody_at_all_of_them() {
+    let (Some(nats), Some(nodes)) = (Nats::start(""), NodesOfTests::new()) else { return };
+    let (a, b) = (Node::start("a", &nats, &nodes, &[]).await, Node::start("b", &nats, &nodes, &[]).await);
+    while a.fixture.bus.others().is_empty() || b.fixture.bus.others().is_empty() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let person = r#"{"address":"13800138000"}"#;
+    let key = async |node: &Node| node.wire().send("POST", "/v1/people/key", person).await.json()["person"].clone();
+    let (at_a, at_b) = (key(&a).await, key(&b).await);
+    assert_ne!(at_a, at_b, "each node has its own");
+    let ask = async |node: &Node, deed: &str, address: &Value| {
+        let reason = if ["erase", "hold"].contains(&deed) { r#","reason":"as asked for""# } else { "" };
+        let body = format!(r#"{{"address":{address}{reason}}}"#);
+        node.wire().send("POST", &format!("/v1/people/{deed}"), &body).await
+    };
+    for deed in ["calls", "hold", "erase"] {
+        let refused = ask(&a, deed, &at_a).await;
+        problem(&refused, 400);
+        assert!(refused.body.contains("at one node of the site"), "{}", refused.body);
+        assert_eq!(ask(&a, deed, &format!("nobody-{deed}@pbx.example").into()).await.status, 200, "an address is not");
+    }
+    let held = ask(&a, "hold", &"13800138000".into()).await;
+    assert_eq!((held.status, &held.json()["others"][0]["status"]), (200, &200.into()), "{}", held.body);
+    // A list of holds has nothing else to release one by.
+    let released = ask(&a, "release", &at_b).await;
+    assert_eq!((released.status, &released.json()["others"][0]["status"]), (404, &200.into()), "{}", released.body);
+    let released = ask(&a, "release", &at_a).await;
+    assert_eq!((released.status, &released.json()["others"][0]["status"]), (200, &404.into()), "{}", released.body);
+    [&a, &b].into_iter().for_each(|node| node.store.stop());
+}
