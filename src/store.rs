@@ -47,6 +47,8 @@ pub use audit::AuditEntry;
 use audit::{AuditFound, AuditWanted, Trail};
 pub use check::{Checking, NoCheck};
 use embedded::Embedded;
+#[cfg(test)]
+pub(crate) use embedded::tests::parcel as parcel_of_tests;
 pub use embedded::{Erased, ErasedTenant, Held, Hold, is_pseudonym, names_somebody};
 pub use exports::{Exported, NoExport};
 pub use journal::Journal;
@@ -59,8 +61,6 @@ pub use reels::ReelKey;
 #[cfg(test)]
 pub(crate) use reels::keys_of_tests as reel_keys;
 use site::Door;
-#[cfg(test)]
-pub(crate) use embedded::tests::parcel as parcel_of_tests;
 #[cfg(test)]
 pub(crate) use site::tests::Nodes as NodesOfTests;
 pub use site::{REPORTS_LEASE, SiteFile, SiteSession, TakenOver};

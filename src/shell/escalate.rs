@@ -226,9 +226,8 @@ fn take_in(shared: &Shared, bus: &Bus, alerts: Vec<WaitingAlert>) {
         let handled = shown.and_then(|alert| alert.handled.as_ref());
         handled.is_some_and(|handled| handled.snooze_s.is_none() && handled.time > before)
     };
-    let over: Vec<AlertName> = bus.with_board(|board| {
-        alerts.iter().filter(|alert| is_over(board, alert)).map(WaitingAlert::name).collect()
-    });
+    let over: Vec<AlertName> =
+        bus.with_board(|board| alerts.iter().filter(|alert| is_over(board, alert)).map(WaitingAlert::name).collect());
     let mut state = shared.state();
     state.take_over(alerts);
     state.end(&over);
@@ -323,8 +322,7 @@ mod tests {
     async fn alerts_that_were_taken_over_without_a_word_are_gone_on_with() {
         let Some(nodes) = NodesOfTests::new() else { return };
         let store = nodes.store("a");
-        let told =
-            Told { bus: Arc::default(), store: Some(store.clone()), outbox: None, metrics: Metrics::new() };
+        let told = Told { bus: Arc::default(), store: Some(store.clone()), outbox: None, metrics: Metrics::new() };
         let shared = Shared::default();
         assert!(load(&shared, &told).await);
         // As a takeover leaves it that broke off half-way.

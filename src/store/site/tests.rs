@@ -196,7 +196,8 @@ fn what_waits_at_a_node_that_is_gone_is_taken_over_once_and_it_begins_anew() {
     let taken = [at_b, at_c].map(|site| site.take_over().expect("it answers"));
     // What a system outside knows each by stays as it is.
     let parcels = vec![Parcel { id: 8, ..waits(7, "call 1") }, Parcel { id: 9, ..waits(8, "") }];
-    let of_a = TakenOver { node: "a".to_owned(), alerts: vec![alert("call 1", 1)], parcels: parcels.clone(), fault: None };
+    let of_a =
+        TakenOver { node: "a".to_owned(), alerts: vec![alert("call 1", 1)], parcels: parcels.clone(), fault: None };
     assert_eq!(taken, [vec![of_a], vec![]], "by one");
     assert_eq!(b.parcels().expect("readable"), [&[waits(7, "call 3")][..], &parcels].concat(), "by numbers of its own");
     assert_eq!((a.parcels().expect("readable"), c.parcels().expect("readable")), (vec![], vec![]));
