@@ -349,6 +349,7 @@ impl Courier {
         match told {
             wire::Told::Ask if node == self.node.name => self.tell_all().await,
             wire::Told::Ask => {}
+            wire::Told::Gone(calls) => self.bus.forget_from(node, calls),
             wire::Told::By(told) => {
                 let is_here = matches!(told, Message::Here(_));
                 let steps = self.peers.hear(self.begun.elapsed(), node, told);

@@ -152,7 +152,7 @@ pub(super) async fn erase(
     // On its own: whoever asks may go before it is done, and it is forgotten everywhere all the same.
     let (store, bus, outbox) = (store.clone(), Arc::clone(&app.bus), app.outbox.clone());
     let (customers, recordings, person) = (app.customers.clone(), app.recordings.clone(), store.pseudonym(&address));
-    let escalating = app.escalating.clone();
+    let (escalating, carrier) = (app.escalating.clone(), app.carrier.clone());
     let deed = tokio::spawn(async move {
         match store.erase(address).await.map_err(store_down)? {
             Ok(erased) => {
@@ -161,6 +161,10 @@ pub(super) async fn erase(
                 let calls = [erased.calls.clone(), elsewhere.unwrap_or_default()].concat();
                 bus.forget(&calls);
                 escalating.forget(&calls, &store).await;
+                // They know a customer of chats by no address.
+                if let Some(carrier) = carrier {
+                    carrier.tell_gone(&erased.calls).await;
+                }
                 person.iter().for_each(|person| customers.forget(person));
                 person.iter().for_each(|person| recordings.erase(person));
                 if let Some(outbox) = outbox {

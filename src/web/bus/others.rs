@@ -64,6 +64,15 @@ impl Bus {
         state.forget(&over.into_iter().map(|notice| notice.call).collect::<Vec<_>>());
     }
 
+    /// Forgets ended calls of another node, as that says; none of any other one's.
+    pub fn forget_from(&self, node: &str, mut calls: Vec<String>) {
+        let mut state = self.state();
+        let is_theirs =
+            |call: &String| state.board.call(call).is_some_and(|record| record.node.as_deref() == Some(node));
+        calls.retain(is_theirs);
+        state.forget(&calls);
+    }
+
     /// Notes where people reach other nodes.
     pub fn set_addresses(&self, addresses: BTreeMap<String, Option<String>>) {
         self.state().addresses = addresses;
@@ -191,7 +200,11 @@ mod tests {
         assert_eq!(state, None, "it may come back");
         here.restore_from("b", there.own_calls().1.remove(0));
         assert!(here.publish_from("b", ended, Moment(4_000)));
-        let state = here.with_board(|board| board.call("call-1").map(|call| call.state));
-        assert_eq!(state, Some(CallState::Ended));
+        let state = || here.with_board(|board| board.call("call-1").map(|call| call.state));
+        assert_eq!(state(), Some(CallState::Ended));
+        here.forget_from("c", vec!["call-1".to_owned()]);
+        assert_eq!(state(), Some(CallState::Ended), "nor is it c's to erase");
+        here.forget_from("b", vec!["call-1".to_owned()]);
+        assert_eq!(state(), None);
     }
 }

@@ -1,8 +1,9 @@
 //! Several nodes of one site, where something goes amiss: one is gone, or has its turn when another one asks.
 
-use super::forward::{Node, PASSWORD, folder_of, reading_again, user};
+use super::forward::{Node, PASSWORD, folder_of, reading_again, until, user};
 use super::people::{cookie, sign_in};
 use super::*;
+use crate::notice::What;
 use crate::settings::UserSettings;
 use crate::shell::nats::tests::Nats;
 use crate::store::NodesOfTests;
@@ -58,6 +59,28 @@ async fn a_reload_that_other_nodes_do_not_hear_of_says_so() {
     let same = a.wire().ask_with_token("POST", "/v1/reload").await;
     assert_eq!(same.status, 200, "{}", same.body);
     reader.abort();
+    [&a, &b].into_iter().for_each(|node| node.store.stop());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_that_is_erased_at_its_node_is_shown_no_longer_by_any() {
+    let (Some(nats), Some(nodes)) = (Nats::start(""), NodesOfTests::new()) else { return };
+    let (a, b) = (Node::start("a", &nats, &nodes, &[]).await, Node::start("b", &nats, &nodes, &[]).await);
+    until(|| !a.fixture.bus.others().is_empty() && !b.fixture.bus.others().is_empty()).await;
+    let samples = one_of_each();
+    let mut begun = samples[0].clone();
+    let What::CallStarted { from, .. } = &mut begun.what else { panic!("it begins") };
+    *from = b.store.pseudonym("13800138000").expect("a person").into();
+    for notice in [&begun, samples.last().expect("there are some")] {
+        b.fixture.bus.publish(notice);
+        b.store.keep(notice, Moment::now());
+    }
+    let is_shown = || a.fixture.bus.with_board(|board| board.call("call-1").is_some_and(|call| call.ended.is_some()));
+    until(is_shown).await;
+    let person = r#"{"address":"13800138000","reason":"as asked for"}"#;
+    let erased = a.wire().send("POST", "/v1/people/erase", person).await;
+    assert_eq!(erased.json()["others"][0]["answer"]["calls"], serde_json::json!(["call-1"]), "{}", erased.body);
+    until(|| !is_shown()).await;
     [&a, &b].into_iter().for_each(|node| node.store.stop());
 }
 
