@@ -432,8 +432,8 @@ mod tests {
         escalation.take_over(kept.clone());
         assert_eq!(escalation.waiting().count(), 2, "that one is over, and not yet written down as such");
         escalation.end(&[kept[1].name()]);
-        let waiting: Vec<&str> = escalation.waiting().map(|alert| alert.call.as_str()).collect();
-        assert_eq!((waiting, escalation.changes().len()), (vec!["call-3"], 2));
+        assert_eq!(escalation.waiting().map(|alert| alert.call.as_str()).collect::<Vec<_>>(), ["call-3"]);
+        assert_eq!(escalation.changes().len(), 2);
     }
 
     #[test]

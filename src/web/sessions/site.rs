@@ -186,7 +186,9 @@ mod tests {
             let now = Self::now(node, at);
             let news = self.nodes[node].news(now);
             for told in &mut self.all {
-                news.used.iter().filter(|used| used.name == told.name).for_each(|used| told.clone_from(used));
+                if let Some(used) = news.used.iter().find(|used| used.name == told.name) {
+                    told.clone_from(used);
+                }
             }
             self.all.retain(|told| !news.gone.contains(&told.name));
             self.all.extend(news.begun.iter().cloned());
