@@ -137,11 +137,19 @@ impl Escalation {
         self.waiting.retain(|name, _| kept.contains(name) || self.changed.contains(name));
     }
 
-    /// Takes up alerts that waited elsewhere, and are kept as this one's already.
+    /// Takes up alerts that waited elsewhere, and are kept as this one's already; what is known of them here counts more, also that
+    /// they wait no longer.
     pub fn take_over(&mut self, kept: Vec<WaitingAlert>) {
         for alert in kept {
-            self.waiting.entry(alert.name()).or_insert(alert);
+            if !self.changed.contains(&alert.name()) {
+                self.waiting.entry(alert.name()).or_insert(alert);
+            }
         }
+    }
+
+    /// Ends alerts that somebody has reacted to elsewhere.
+    pub fn end(&mut self, over: &[AlertName]) {
+        over.iter().for_each(|name| self.remove(name));
     }
 
     /// Hears what is told of a call of that place.
@@ -409,6 +417,23 @@ mod tests {
         escalation.take_up(kept);
         escalation.forget_tenant("shop");
         assert_eq!(waiting(&escalation), ["call-1", "call-3", "call-4"]);
+    }
+
+    #[test]
+    fn what_is_taken_over_does_not_bring_back_what_is_over_here() {
+        let mut there = Escalation::new(steps());
+        for call in ["call-1", "call-2", "call-3"] {
+            raise(&mut there, call, 0);
+        }
+        let kept: Vec<WaitingAlert> = there.waiting().cloned().collect();
+        let mut escalation = Escalation::new(steps());
+        escalation.take_over(kept.clone());
+        escalation.hear(&deed("call-1", "angry", "acknowledged", None), Place::default(), at(1));
+        escalation.take_over(kept.clone());
+        assert_eq!(escalation.waiting().count(), 2, "that one is over, and not yet written down as such");
+        escalation.end(&[kept[1].name()]);
+        assert_eq!(escalation.waiting().map(|alert| alert.call.as_str()).collect::<Vec<_>>(), ["call-3"]);
+        assert_eq!(escalation.changes().len(), 2);
     }
 
     #[test]

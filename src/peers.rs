@@ -12,7 +12,7 @@ use crate::notice::Notice;
 use crate::web::{Moment, ToldCall};
 
 /// Nodes that are listened to; further ones are passed over.
-const PEERS_MAX: usize = 64;
+const PEERS_MAX: usize = 1_024;
 /// How often a node says that it is there.
 pub const HERE_EVERY: Duration = Duration::from_secs(1);
 /// For how long a node is not heard of until it is gone.
@@ -101,6 +101,8 @@ pub enum Step {
     Restore(String, ToldCall),
     /// The calls of a node are over but for these.
     End(String, BTreeSet<String>),
+    /// Say that a node is passed over, as there are too many.
+    PassOver(String),
 }
 
 /// All other nodes.
@@ -108,6 +110,8 @@ pub enum Step {
 pub struct Peers {
     own: String,
     peers: BTreeMap<String, Peer>,
+    /// Whether it was said that there are too many, since there were fewer.
+    is_crowded: bool,
 }
 
 #[derive(Debug)]
@@ -135,7 +139,7 @@ impl Sight {
 impl Peers {
     /// Nobody else is known to the node of that name.
     pub fn new(own: &str) -> Self {
-        Self { own: own.to_owned(), peers: BTreeMap::new() }
+        Self { own: own.to_owned(), peers: BTreeMap::new(), is_crowded: false }
     }
 
     /// How many there are.
@@ -193,7 +197,8 @@ impl Peers {
     fn here(&mut self, now: Duration, node: &str, Here { run, number, address, .. }: Here) -> Vec<Step> {
         let is_known = self.peers.contains_key(node);
         if !is_known && self.peers.len() >= PEERS_MAX {
-            return Vec::new();
+            let is_said = std::mem::replace(&mut self.is_crowded, true);
+            return if is_said { Vec::new() } else { vec![Step::PassOver(node.to_owned())] };
         }
         let fresh = || Peer { run: run.clone(), heard: now, address: None, sight: Sight::asked(now) };
         let peer = self.peers.entry(node.to_owned()).or_insert_with(fresh);
@@ -208,7 +213,7 @@ impl Peers {
 
     /// What is to be done as time passes.
     pub fn tick(&mut self, now: Duration) -> Vec<Step> {
-        let mut steps = Vec::new();
+        let (mut steps, before) = (Vec::new(), self.peers.len());
         self.peers.retain(|node, peer| {
             let is_there = now.saturating_sub(peer.heard) <= SILENCE_MAX;
             if !is_there {
@@ -218,6 +223,7 @@ impl Peers {
             }
             is_there
         });
+        self.is_crowded &= self.peers.len() == before;
         steps
     }
 }
@@ -276,6 +282,7 @@ mod tests {
             Step::Take(node, event) => format!("take {node} {}", event.seq),
             Step::Restore(node, told) => format!("restore {node} {}", told[0].notice.call),
             Step::End(node, up) => format!("end {node} but {up:?}"),
+            Step::PassOver(node) => format!("pass over {node}"),
         };
         steps.iter().map(word).collect()
     }
@@ -360,8 +367,14 @@ mod tests {
     #[test]
     fn nodes_are_bounded() {
         let mut peers = Peers::new("a");
-        let asked =
-            (0..100).filter(|number| !peers.hear(at(0), &format!("n{number}"), here("1", 0)).is_empty()).count();
-        assert_eq!((asked, peers.count()), (PEERS_MAX, PEERS_MAX));
+        let hear = |peers: &mut Peers, now, number| words(&peers.hear(at(now), &format!("n{number}"), here("1", 0)));
+        for number in 0..PEERS_MAX {
+            assert_eq!(hear(&mut peers, 0, number), [format!("ask n{number}")]);
+        }
+        assert_eq!(hear(&mut peers, 0, 5_000), ["pass over n5000"], "it is said");
+        assert_eq!((hear(&mut peers, 0, 5_001), peers.count()), (vec![], PEERS_MAX), "once");
+        peers.tick(at(0) + SILENCE_MAX + HERE_EVERY);
+        assert_eq!(hear(&mut peers, 6, 5_000), ["ask n5000"], "there is room again");
+        assert_eq!(peers.count(), 1);
     }
 }

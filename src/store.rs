@@ -47,7 +47,9 @@ pub use audit::AuditEntry;
 use audit::{AuditFound, AuditWanted, Trail};
 pub use check::{Checking, NoCheck};
 use embedded::Embedded;
-pub use embedded::{Erased, ErasedTenant, Held, Hold, names_somebody};
+#[cfg(test)]
+pub(crate) use embedded::tests::parcel as parcel_of_tests;
+pub use embedded::{Erased, ErasedTenant, Held, Hold, is_pseudonym, names_somebody};
 pub use exports::{Exported, NoExport};
 pub use journal::Journal;
 use keeper::Keeper;

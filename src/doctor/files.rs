@@ -9,7 +9,7 @@ use rustix::fs::{Access, access, statvfs};
 use x509_parser::pem::Pem;
 
 use super::Finding;
-use crate::settings::{Checked, MasterKeySource, Settings, TokenSource};
+use crate::settings::{Checked, MasterKeySource, Settings, TlsSettings, TokenSource};
 use crate::web::Moment;
 
 const GIB: u64 = 1 << 30;
@@ -24,7 +24,7 @@ const DAY_S: i64 = 86_400;
 pub(super) fn look(checked: &Checked) -> Vec<Finding> {
     let settings = &checked.settings;
     let mut findings = models(checked);
-    findings.extend(secrets(settings).iter().filter_map(|file| secret(file)));
+    findings.extend(secrets(settings));
     if let Some(store) = &settings.store {
         let missing = "without it nothing that is kept can be read: put it back, or name a new one for an empty store";
         findings.push(master_key("master key", &store.master_key, (&store.folder, missing)));
@@ -34,17 +34,26 @@ pub(super) fn look(checked: &Checked) -> Vec<Finding> {
         let folders = [("store", &store.folder), ("back-ups", &store.backups)];
         findings.extend(folders.map(|(what, folder)| room(what, folder)));
     }
-    if let Some(tls) = &settings.sip.tls {
-        findings.push(match fs::read(&tls.certificate) {
-            Ok(pem) => certificate(&tls.certificate, &pem, (Moment::now().0 / 1_000) as i64),
-            Err(error) => Finding::fail(
-                format!("certificate {}", tls.certificate.display()),
-                error.to_string(),
-                "a certificate that the server's user may read",
-            ),
-        });
-    }
+    findings.extend(certificates(settings));
     findings
+}
+
+/// How long the server's own certificates are good yet.
+pub(super) fn certificates(settings: &Settings) -> impl Iterator<Item = Finding> {
+    own_tls(settings).map(|tls| match fs::read(&tls.certificate) {
+        Ok(pem) => certificate(&tls.certificate, &pem, (Moment::now().0 / 1_000) as i64),
+        Err(error) => Finding::fail(
+            format!("certificate {}", tls.certificate.display()),
+            error.to_string(),
+            "a certificate that the server's user may read",
+        ),
+    })
+}
+
+/// By what the server shows who it is: to whoever calls, and to whoever asks the API.
+fn own_tls(settings: &Settings) -> impl Iterator<Item = &TlsSettings> {
+    let of_web = settings.web.as_ref().and_then(|web| web.tls.as_ref());
+    settings.sip.tls.iter().chain(of_web)
 }
 
 fn models(checked: &Checked) -> Vec<Finding> {
@@ -71,14 +80,18 @@ fn models(checked: &Checked) -> Vec<Finding> {
     findings
 }
 
-/// Files of secrets that the settings name.
-fn secrets(settings: &Settings) -> Vec<PathBuf> {
+/// Whether others can read the secrets that the settings name.
+pub(super) fn secrets(settings: &Settings) -> Vec<Finding> {
+    secret_files(settings).iter().filter_map(|file| secret(file)).collect()
+}
+
+fn secret_files(settings: &Settings) -> Vec<PathBuf> {
     let mut files = Vec::new();
     if let Some(TokenSource::File(file)) = settings.web.as_ref().map(|web| &web.token) {
         files.push(file.clone());
     }
-    let own = settings.web.as_ref().and_then(|web| web.tls.as_ref());
-    files.extend(settings.sip.tls.iter().chain(own).map(|tls| tls.key.clone()));
+    files.extend(own_tls(settings).map(|tls| tls.key.clone()));
+    files.extend(settings.bus.iter().filter_map(|bus| bus.credentials.clone()));
     for key in settings.store.iter().flat_map(|store| std::iter::once(&store.master_key).chain(&store.previous_key)) {
         if let MasterKeySource::File(file) = key {
             files.push(file.clone());

@@ -1,13 +1,18 @@
 //! What is found on machines that are told, and how it is said.
 
+use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use super::files::certificate;
 use super::machine::{Machine, capabilities, ranges, receive_errors, two};
 use super::*;
-use crate::settings::{Listener, PortRange};
+use crate::settings::{BusSettings, Listener, PortRange, TlsSettings, TokenSource, WebSettings};
 use crate::shell::media::RECEIVE_BUFFER_BYTES;
 use crate::shell::sip::SipTransport;
+use crate::web::DEFAULT_LISTEN;
 
 /// A machine on which nothing is amiss.
 fn sound() -> Machine {
@@ -135,6 +140,39 @@ fn certificates_by_their_days() {
         assert_eq!(finding.verdict, expected, "{now}: {finding}");
     }
     assert_eq!(certificate(Path::new("tls.pem"), b"nothing", 0).verdict, Verdict::Fail);
+}
+
+#[test]
+fn the_apis_certificate_and_the_buss_credentials_are_looked_at() {
+    let root = tempfile::tempdir().expect("a folder");
+    let written = |name: &str, mode: u32| {
+        let file = root.path().join(name);
+        std::fs::write(&file, "nothing").expect("written");
+        std::fs::set_permissions(&file, Permissions::from_mode(mode)).expect("its own");
+        file
+    };
+    let [certificate, key] = [("api.pem", 0o644), ("api.key", 0o640)].map(|(name, mode)| written(name, mode));
+    let credentials = written("bus.creds", 0o644);
+    let (token, listen) = (TokenSource::File(written("token", 0o600)), DEFAULT_LISTEN);
+    let (tokens, frame_ancestors, oidc) = (BTreeMap::new(), Vec::new(), None);
+    let reload = Duration::from_secs(10);
+    let tls = Some(TlsSettings { certificate, key, authorities: None, allows_1_2: true, reload });
+    let bus = BusSettings {
+        url: "nats://bus.example:4222".to_owned(),
+        stream: "CALMLINE".to_owned(),
+        tls: true,
+        authorities: None,
+        credentials: Some(credentials),
+    };
+    let web = WebSettings { listen, token, tokens, frame_ancestors, oidc, tls };
+    let settings = Settings { web: Some(web), bus: Some(bus), ..Settings::default() };
+    let told = |findings: Vec<Finding>| {
+        let name = |finding: &Finding| finding.what.rsplit_once('/').map(|(_, name)| name.to_owned());
+        findings.iter().map(|finding| (name(finding).expect("a path"), finding.verdict)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(files::certificates(&settings).collect()), [("api.pem".to_owned(), Verdict::Fail)]);
+    let expected = [("token", Verdict::Ok), ("api.key", Verdict::Ok), ("bus.creds", Verdict::Fail)];
+    assert_eq!(told(files::secrets(&settings)), expected.map(|(name, verdict)| (name.to_owned(), verdict)));
 }
 
 #[test]

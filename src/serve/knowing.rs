@@ -67,7 +67,8 @@ impl Knowing {
         let advisor = advisor.map_err(|error| Failure::of("starting the advising thread", error))?;
         let link = match &settings.bus {
             Some(wanted) => {
-                Some(Link::start(wanted, &settings.node, (Arc::clone(bus), metrics.clone()), boot_id()?).await)
+                let told = (Arc::clone(bus), escalating.clone(), metrics.clone());
+                Some(Link::start(wanted, &settings.node, told, boot_id()?).await)
             }
             None => None,
         };

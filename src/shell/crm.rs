@@ -9,6 +9,7 @@ mod known;
 mod mail;
 mod post;
 mod receivers;
+mod takeover;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -105,6 +106,7 @@ impl Outbox {
             metrics: metrics.clone(),
             parcels: BTreeMap::new(),
             unkept: BTreeSet::new(),
+            done: BTreeSet::new(),
             // Above all that may wait from before, whether it can be read yet or not.
             next: Moment::now().0,
             is_loaded: false,
@@ -214,6 +216,8 @@ struct Clerk {
     parcels: BTreeMap<u64, Parcel>,
     /// Those that could not be written down as they are.
     unkept: BTreeSet<u64>,
+    /// Those that are done with, and could not be removed from where they are kept.
+    done: BTreeSet<u64>,
     next: u64,
     /// Whether what waits from before is known.
     is_loaded: bool,
@@ -496,17 +500,6 @@ impl Clerk {
         }
     }
 
-    /// Forgets what was written down and is not this node's any more: another one has taken it over.
-    async fn let_go(&mut self) {
-        let kept = match self.store.parcels().await {
-            Ok(kept) => kept.into_iter().map(|parcel| parcel.id).collect::<BTreeSet<u64>>(),
-            Err(why) => return warn!(why, "whether other nodes have taken over deliveries is not known"),
-        };
-        self.parcels.retain(|id, _| kept.contains(id) || self.unkept.contains(id));
-        let unkept: Vec<u64> = self.unkept.iter().copied().collect();
-        self.keep(&unkept).await;
-    }
-
     async fn remove(&mut self, ids: &[u64]) {
         if ids.is_empty() {
             return;
@@ -516,6 +509,7 @@ impl Clerk {
             self.unkept.remove(id);
         });
         if let Err(why) = self.store.drop_parcels(ids.to_vec()).await {
+            self.done.extend(ids.iter().take(PARCELS_MAX.saturating_sub(self.done.len())));
             warn!(why, "a delivery that is done with is kept: it is made again when the program has ended");
         }
     }

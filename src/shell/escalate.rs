@@ -13,12 +13,11 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use super::crm::Outbox;
 use super::told::Told;
-use crate::escalation::{Escalation, EscalationStep, WaitingAlert};
+use crate::escalation::{AlertName, Escalation, EscalationStep, WaitingAlert};
 use crate::notice::{Notice, What};
 use crate::store::{Store, TakenOver};
-use crate::web::{Alert, CallRecord, Moment, Place};
+use crate::web::{Alert, Board, Bus, CallRecord, Moment, Place};
 
 /// How often it is looked for what a clock that was set has made due, and for a store that was down.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -50,7 +49,7 @@ impl Escalating {
     }
 
     /// Hears what is told of calls; never waits.
-    pub fn hear(&self, notice: &Notice, told: &crate::web::Bus, now: Moment) {
+    pub fn hear(&self, notice: &Notice, told: &Bus, now: Moment) {
         if !matches!(notice.what, What::Alert { .. } | What::AlertHandled(_)) {
             return;
         }
@@ -165,7 +164,7 @@ impl Turn {
         }
         self.looked = Some(now);
         let was_ours = self.is_sure && self.is_ours(Some(store));
-        if let Err(why) = self.renew(shared, (store, told.outbox.as_ref()), (now, was_ours)).await {
+        if let Err(why) = self.renew(shared, (store, told), (now, was_ours)).await {
             (self.until, self.is_sure) = (Some(now + LEASE), false);
             warn!(
                 why,
@@ -177,27 +176,38 @@ impl Turn {
     async fn renew(
         &mut self,
         shared: &Shared,
-        (store, outbox): (&Store, Option<&Outbox>),
+        (store, told): (&Store, &Told),
         (now, was_ours): (Instant, bool),
     ) -> Result<(), String> {
+        let outbox = told.outbox.as_ref();
         if !store.has_alerts_lease(LEASE).await? {
             // Somebody is taking them over right now.
             self.until = None;
             return Ok(());
         }
         if !was_ours {
+            // What is being written down now may not be there yet.
+            let alone = shared.keeping.lock().await;
             let kept = store.alerts().await?;
             shared.state().let_go(&kept);
+            // Some may have been taken over without an answer that said so.
+            take_in(shared, &told.bus, kept);
+            drop(alone);
             if let Some(outbox) = outbox {
                 outbox.let_go().await;
             }
         }
         (self.until, self.is_sure) = (Some(now + LEASE), true);
-        for TakenOver { node, alerts, parcels } in store.take_over().await? {
+        for TakenOver { node, alerts, parcels, fault } in store.take_over().await? {
+            if let Some(why) = fault {
+                // What has come is looked for among what is kept, and the rest taken over again.
+                self.is_sure = false;
+                warn!(node, why, "a node is gone, and not all that waits there could be taken over yet");
+            }
             let (waiting, deliveries) = (alerts.len(), parcels.len());
             info!(node, alerts = waiting, deliveries, "a node is gone: what waits there is taken over");
             store.audit("alerts_taken_over", json!({ "node": node, "alerts": waiting, "deliveries": deliveries }));
-            shared.state().take_over(alerts);
+            take_in(shared, &told.bus, alerts);
             match outbox {
                 Some(outbox) => outbox.take_over(parcels).await,
                 None if deliveries > 0 => warn!(node, deliveries, "no system outside is told by this node: they wait"),
@@ -206,6 +216,21 @@ impl Turn {
         }
         Ok(())
     }
+}
+
+/// Goes on with alerts that are kept as this node's by now, but for those that somebody has reacted to while nobody had them.
+fn take_in(shared: &Shared, bus: &Bus, alerts: Vec<WaitingAlert>) {
+    let is_over = |board: &Board, alert: &WaitingAlert| {
+        let shown = board.call(&alert.call).and_then(|record| record.alert(alert.call_ms, &alert.rule));
+        let before = alert.handled.as_ref().map_or(alert.raised, |handled| handled.time);
+        let handled = shown.and_then(|alert| alert.handled.as_ref());
+        handled.is_some_and(|handled| handled.snooze_s.is_none() && handled.time > before)
+    };
+    let over: Vec<AlertName> =
+        bus.with_board(|board| alerts.iter().filter(|alert| is_over(board, alert)).map(WaitingAlert::name).collect());
+    let mut state = shared.state();
+    state.take_over(alerts);
+    state.end(&over);
 }
 
 /// Takes up what waited before; whether that is done. A store that is down may come later.
@@ -243,7 +268,8 @@ mod tests {
     use crate::metrics::Metrics;
     use crate::notice::AlertDeed;
     use crate::notice_samples::one_of_each;
-    use crate::web::{Bus, Delivery};
+    use crate::store::NodesOfTests;
+    use crate::web::Delivery;
 
     #[tokio::test]
     async fn steps_are_told_to_whoever_watches_until_somebody_reacts() {
@@ -290,5 +316,54 @@ mod tests {
         let since: Vec<Moment> = escalating.waiting().iter().map(|alert| alert.since).collect();
         assert_eq!(since, [Moment(now.0 + 600_000)], "and puts it off");
         running.abort();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn alerts_that_were_taken_over_without_a_word_are_gone_on_with() {
+        let Some(nodes) = NodesOfTests::new() else { return };
+        let store = nodes.store("a");
+        let told = Told { bus: Arc::default(), store: Some(store.clone()), outbox: None, metrics: Metrics::new() };
+        let shared = Shared::default();
+        assert!(load(&shared, &told).await);
+        // As a takeover leaves it that broke off half-way.
+        let alert = waiting_alert();
+        store.keep_alerts(vec![(alert.name(), Some(alert.clone()))]).await.expect("written");
+        let mut turn = Turn::default();
+        turn.look(&shared, &told).await;
+        let waiting: Vec<WaitingAlert> = shared.state().waiting().cloned().collect();
+        assert_eq!((waiting, turn.is_sure), (vec![alert], true));
+        store.stop();
+    }
+
+    #[test]
+    fn what_was_done_about_an_alert_while_its_node_was_gone_counts() {
+        let (bus, shared, alert) = (Bus::of_node("a"), Shared::default(), waiting_alert());
+        let samples = one_of_each();
+        for notice in [&samples[0], &samples[10]] {
+            assert!(bus.publish_from("b", notice, alert.raised));
+        }
+        take_in(&shared, &bus, vec![alert.clone()]);
+        assert_eq!(shared.state().waiting().count(), 1, "nobody has reacted");
+        let deed = AlertDeed {
+            alert_ms: alert.call_ms,
+            rule: alert.rule.clone(),
+            deed: "acknowledged".to_owned(),
+            by: "li".to_owned(),
+            to: None,
+            snooze_s: None,
+        };
+        let handled = Notice { what: What::AlertHandled(deed), ..samples[10].clone() };
+        bus.publish_at(&handled, Moment(alert.raised.0 + 1));
+        let shared = Shared::default();
+        take_in(&shared, &bus, vec![alert.clone()]);
+        let mut state = shared.state();
+        assert_eq!((state.waiting().count(), state.changes()), (0, vec![(alert.name(), None)]), "nor is it kept");
+    }
+
+    /// One that waits since a moment ago.
+    fn waiting_alert() -> WaitingAlert {
+        let escalating = Escalating::default();
+        escalating.hear(&one_of_each()[10], &Bus::new(), Moment::now());
+        escalating.waiting().remove(0)
     }
 }

@@ -20,9 +20,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::escalate::Escalating;
 use super::sip::client_by;
 use crate::metrics::Metrics;
-use crate::peers::{Done, HERE_EVERY, Here, Message, Peers, Restored, Step};
+use crate::notice::What;
+use crate::peers::{Done, HERE_EVERY, Here, Message, Peers, Restored, Step, ToldEvent};
 use crate::settings::{BusSettings, NodeSettings};
 use crate::web::{Bus, Delivery, Event, Moment, Subscription};
 pub use carry::{ANSWER_WITHIN, Carried, Carrier, Changes, Following, NoAnswer};
@@ -64,7 +66,7 @@ impl Link {
     pub async fn start(
         settings: &BusSettings,
         node: &NodeSettings,
-        (bus, metrics): (Arc<Bus>, Metrics),
+        (bus, escalating, metrics): (Arc<Bus>, Escalating, Metrics),
         run: String,
     ) -> Result<Link, String> {
         if let Some(host) = settings.exposed() {
@@ -89,6 +91,7 @@ impl Link {
             client,
             context,
             bus,
+            escalating,
             metrics,
         };
         let task = tokio::spawn(courier.run(closing.clone()));
@@ -185,6 +188,8 @@ struct Courier {
     unconfirmed: JoinSet<Result<(), String>>,
     begun: Instant,
     bus: Arc<Bus>,
+    /// The alerts that wait here: some may have been taken over.
+    escalating: Escalating,
     metrics: Metrics,
 }
 
@@ -344,6 +349,7 @@ impl Courier {
         match told {
             wire::Told::Ask if node == self.node.name => self.tell_all().await,
             wire::Told::Ask => {}
+            wire::Told::Gone(calls) => self.bus.forget_from(node, calls),
             wire::Told::By(told) => {
                 let is_here = matches!(told, Message::Here(_));
                 let steps = self.peers.hear(self.begun.elapsed(), node, told);
@@ -372,12 +378,22 @@ impl Courier {
                     self.metrics.count_bus_restore();
                     self.send(wire::ask(&node), &self.node.name).await;
                 }
-                Step::Take(node, event) => {
-                    self.bus.publish_from(&node, &event.notice, event.time);
-                }
+                Step::Take(node, event) => self.take(&node, &event),
                 Step::Restore(node, told) => self.bus.restore_from(&node, told),
                 Step::End(node, up) => self.bus.end_from(&node, &up, Moment::now()),
+                Step::PassOver(node) => warn!(node, "there are too many nodes: calls of this one are not shown here"),
             }
+        }
+    }
+
+    /// Takes up an event of another node. What is done there about an alert that this node has taken over is done about it here.
+    fn take(&self, node: &str, ToldEvent { notice, time, .. }: &ToldEvent) {
+        let is_taken = self.bus.publish_from(node, notice, *time);
+        if let What::AlertHandled(deed) = &notice.what
+            && is_taken
+            && self.escalating.find(&notice.call, deed.alert_ms, &deed.rule).is_some()
+        {
+            self.escalating.hear(notice, &self.bus, *time);
         }
     }
 

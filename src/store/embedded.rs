@@ -35,7 +35,7 @@ use crate::report::CallFacts;
 use crate::settings::DatabaseSettings;
 use crate::web::{CallRecord, Late, Moment, State, Summary};
 pub(super) use people::pseudonym;
-pub use people::{Erased, Held, Hold, names_somebody};
+pub use people::{Erased, Held, Hold, is_pseudonym, names_somebody};
 pub(super) use reels::REEL_CLASS;
 pub use tenants::ErasedTenant;
 use tenants::Tenants;

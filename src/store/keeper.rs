@@ -20,7 +20,7 @@ use super::CALLS_FOLDER;
 use super::audit::Trail;
 use super::embedded::{Embedded, Kept, Running};
 use super::keys::{KeyRing, MasterKey};
-use super::site::Door;
+use super::site::{Door, FACTS_SWEEP_MAX};
 use super::slots::Class;
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
@@ -346,21 +346,21 @@ impl Writer {
         let classes =
             [(Class::Words, words), (Class::Timeline, timeline)].into_iter().filter(|(_, keep)| *keep < calls);
         let swept = embedded.forget_before(before(calls), SWEEP_MAX).and_then(|removed| {
-            embedded.site().map_or(Ok(0), |site| site.forget_before(before(calls)))?;
+            let facts = embedded.site().map_or(Ok(0), |site| site.forget_before(before(calls)))?;
             let looked_at =
                 classes.map(|(class, keep)| embedded.forget_class_before(class, before(keep), CLASS_SWEEP_MAX));
             let reels = || embedded.forget_reels_before(before(self.audio.keep), CLASS_SWEEP_MAX);
             let looked_at = looked_at.chain(std::iter::once_with(reels));
-            looked_at.collect::<Result<Vec<usize>, String>>().map(|looked_at| (removed, looked_at))
+            looked_at.collect::<Result<Vec<usize>, String>>().map(|looked_at| (removed, facts, looked_at))
         });
         match swept {
-            Ok((removed, looked_at)) => {
+            Ok((removed, facts, looked_at)) => {
                 if removed > 0 {
                     info!(calls = removed, "calls are as old as they may become, and removed");
                     self.metrics.count_store_removed(removed);
                 }
                 // There may be more.
-                if removed == SWEEP_MAX || looked_at.contains(&CLASS_SWEEP_MAX) {
+                if removed == SWEEP_MAX || facts == u64::from(FACTS_SWEEP_MAX) || looked_at.contains(&CLASS_SWEEP_MAX) {
                     self.swept = None;
                 }
             }

@@ -42,6 +42,8 @@ pub const REPORTS_LEASE: &str = "reports";
 /// Whoever removes what has become too old.
 const RETENTION_LEASE: &str = "retention";
 const RETENTION_LASTS: Duration = Duration::from_secs(300);
+/// Facts that are removed at a time: many more take longer than a query may.
+pub(super) const FACTS_SWEEP_MAX: u32 = 10_000;
 /// What the lease of a node's alerts is called, before its name.
 const ALERTS_LEASE: &str = "alerts/";
 
@@ -49,7 +51,7 @@ const ALERTS_LEASE: &str = "alerts/";
 type Place = [u8; 24];
 
 /// What waited at a node that is gone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TakenOver {
     /// The node.
     pub node: String,
@@ -57,6 +59,8 @@ pub struct TakenOver {
     pub alerts: Vec<WaitingAlert>,
     /// What systems outside are still to be told.
     pub parcels: Vec<Parcel>,
+    /// Why that may not be all, where it is not: the rest waits as this node's already, or is taken over once its lease lapses again.
+    pub fault: Option<String>,
 }
 
 /// One node's view of its site.
@@ -119,7 +123,7 @@ impl Site {
             facts: tree("facts"),
             made: tree("made"),
             minutes: tree("minutes"),
-            sessions: tree("sessions"),
+            sessions: tree(sessions::TREE),
             together,
         })
     }
@@ -178,7 +182,7 @@ impl Site {
         self.has_lease(&alerts_lease(&self.node), lasts)
     }
 
-    /// Takes over the alerts and deliveries of nodes that have let their leases lapse.
+    /// Takes over the alerts and deliveries of nodes that have let their leases lapse, up to the first one where that fails.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -186,24 +190,41 @@ impl Site {
         let mut taken = Vec::new();
         for lease in self.together.lapsed_leases(ALERTS_LEASE)? {
             let node = lease.strip_prefix(ALERTS_LEASE).unwrap_or_default();
-            if node == self.node || !self.has_lease(&lease, TAKING_OVER)? {
+            if node == self.node {
                 continue;
             }
-            let theirs = name_of(&["node", &self.name, node]);
-            let (mut moved, mut alerts) = (Batch::default(), Vec::new());
-            for pair in self.alerts.scan_prefix(&theirs) {
-                let (key, sealed) = pair?;
-                alerts.extend(self.alert(&key, &sealed));
-                moved.insert([&self.own, &key[theirs.len()..]].concat(), sealed);
-                moved.remove(key);
+            let mut theirs = TakenOver { node: node.to_owned(), ..TakenOver::default() };
+            match self.take_over_from(&lease, &mut theirs) {
+                Ok(true) => taken.push(theirs),
+                Ok(false) => {}
+                Err(why) => {
+                    taken.push(TakenOver { fault: Some(why), ..theirs });
+                    break;
+                }
             }
-            self.alerts.apply(moved)?;
-            let parcels = self.take_over_parcels(&theirs)?;
-            // Its node takes it anew when it is back.
-            self.together.give_back_lease(&lease, &self.node)?;
-            taken.push(TakenOver { node: node.to_owned(), alerts, parcels });
         }
         Ok(taken)
+    }
+
+    /// Takes over what waits at one node, as far as it comes; whether its lease is to be had.
+    fn take_over_from(&self, lease: &str, taken: &mut TakenOver) -> Result<bool, String> {
+        if !self.has_lease(lease, TAKING_OVER)? {
+            return Ok(false);
+        }
+        let theirs = name_of(&["node", &self.name, &taken.node]);
+        let (mut moved, mut alerts) = (Batch::default(), Vec::new());
+        for pair in self.alerts.scan_prefix(&theirs) {
+            let (key, sealed) = pair?;
+            alerts.extend(self.alert(&key, &sealed));
+            moved.insert([&self.own, &key[theirs.len()..]].concat(), sealed);
+            moved.remove(key);
+        }
+        self.alerts.apply(moved)?;
+        taken.alerts = alerts;
+        taken.parcels = self.take_over_parcels(&theirs)?;
+        // Its node takes it anew when it is back.
+        self.together.give_back_lease(lease, &self.node)?;
+        Ok(true)
     }
 
     /// Writes down what reports need of calls.
@@ -248,7 +269,8 @@ impl Site {
         Ok(())
     }
 
-    /// Removes facts of calls that started before `before`, of nodes too that are gone, where it is this node's turn; how many.
+    /// Removes facts of calls that started before `before`, of nodes too that are gone, where it is this node's turn: the oldest,
+    /// [`FACTS_SWEEP_MAX`] at most; how many.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -256,7 +278,7 @@ impl Site {
         if !self.has_lease(RETENTION_LEASE, RETENTION_LASTS)? {
             return Ok(0);
         }
-        self.together.remove_before("facts", &before.0.to_be_bytes())
+        self.together.remove_before("facts", &before.0.to_be_bytes(), FACTS_SWEEP_MAX)
     }
 
     /// Notes that something was made once for good, by its key.

@@ -166,12 +166,20 @@ impl Together {
         self.0.first(tree, key, value)
     }
 
-    /// Removes every key before `before`.
+    /// Sets the values of keys that are there: none that another server has removed comes back.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(super) fn remove_before(&self, tree: &'static str, before: &[u8]) -> Result<u64, String> {
-        self.0.remove_before(tree, before)
+    pub(super) fn update(&self, tree: &'static str, changed: Vec<Pair>) -> Result<(), String> {
+        self.0.update(tree, changed)
+    }
+
+    /// Removes the first keys before `before`, `max` at most; how many.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(super) fn remove_before(&self, tree: &'static str, before: &[u8], max: u32) -> Result<u64, String> {
+        self.0.remove_before(tree, before, max)
     }
 
     /// Takes a name for this server alone, for as long as its connection lasts; whether nobody else has it.

@@ -11,7 +11,7 @@ use axum::response::Response;
 use tracing::{debug, warn};
 
 use super::routes::App;
-use super::sessions::{lapsed, name_of};
+use super::sessions::{News, lapsed, name_of};
 use super::signing::cookie;
 use crate::store::Store;
 
@@ -19,6 +19,8 @@ use crate::store::Store;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long a sign-in or sign-out waits until the others know it.
 const TELLING_MAX: Duration = Duration::from_secs(2);
+/// How long somebody waits for a turn to ask for a session of another node.
+const ASKING_WAIT_MAX: Duration = Duration::from_secs(5);
 /// The length of a session's number, as a cookie carries it.
 const NUMBER_BYTES: usize = 43;
 
@@ -31,9 +33,15 @@ pub(super) async fn adopted(State(app): State<App>, request: Request, next: Next
     next.run(request).await
 }
 
-/// Where somebody asks with made-up numbers, few of these questions are asked at a time.
+/// Where somebody asks with made-up numbers, few of these questions are asked at a time: whoever comes besides waits for a turn, as
+/// many do when a node is gone.
 async fn adopt(app: &App, store: &Store, number: &str) {
-    let Ok(_turn) = app.signed.asking().try_acquire() else { return };
+    let Ok(_seat) = app.signed.asking_waiting().try_acquire() else { return };
+    let Ok(Ok(_turn)) = tokio::time::timeout(ASKING_WAIT_MAX, app.signed.asking().acquire()).await else { return };
+    // Pages ask for much at once: another request may have brought it.
+    if app.signed.knows(number) {
+        return;
+    }
     match store.session(name_of(number)).await {
         Ok(Some(told)) => app.signed.adopt(&told, &app.live.load()),
         Ok(None) => {}
@@ -72,7 +80,7 @@ async fn exchange(app: &App, store: &Store) -> Result<(), String> {
     app.signed.hear(&all, since);
     let lapsed = lapsed(&all, app.signed.at().everywhere);
     if !lapsed.is_empty() {
-        store.keep_sessions(Vec::new(), lapsed).await?;
+        store.keep_sessions(Vec::new(), Vec::new(), lapsed).await?;
     }
     Ok(())
 }
@@ -81,8 +89,8 @@ async fn told(app: &App, store: &Store) -> Result<(), String> {
     // One after the other: what was not written yet is not missed in what is read.
     let _turn = app.signed.telling().lock().await;
     let news = app.signed.news();
-    if !news.kept.is_empty() || !news.gone.is_empty() {
-        store.keep_sessions(news.kept.clone(), news.gone.clone()).await?;
+    if news != News::default() {
+        store.keep_sessions(news.begun.clone(), news.used.clone(), news.gone.clone()).await?;
         app.signed.told(&news);
     }
     Ok(())

@@ -4,6 +4,7 @@
 //! Forgets instead of growing: ended calls, events and timeline steps beyond their limits are dropped, oldest first.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
 
 use super::moment::Moment;
 use super::record::CallRecord;
@@ -11,23 +12,37 @@ use crate::notice::{Notice, What};
 
 /// Ended calls that are kept.
 pub const ENDED_MAX: usize = 1_000;
-/// Calls that are up at the same time; the oldest is forgotten when there are more.
+/// Calls that are up at the same time; when there are more, the oldest of other nodes is forgotten, or else the oldest one.
 pub const ACTIVE_MAX: usize = 10_000;
 
 /// All call records.
 #[derive(Debug, Default)]
 pub struct Board {
+    /// Which node this is, where nodes have names.
+    node: Option<Arc<str>>,
     active: BTreeMap<String, CallRecord>,
     ended: VecDeque<CallRecord>,
     forgotten: u64,
 }
 
 impl Board {
+    /// An empty one of a node that has a name.
+    pub fn of_node(name: &Arc<str>) -> Self {
+        Self { node: Some(Arc::clone(name)), ..Self::default() }
+    }
+
     /// Takes up one notice made at `unix_ms` (milliseconds since 1970). Notices of unknown calls change nothing.
     pub fn apply(&mut self, notice: &Notice, unix_ms: u64) {
+        let node = self.node.clone();
+        self.apply_of(node.as_deref(), notice, unix_ms);
+    }
+
+    /// The same of a call of that node, where nodes have names.
+    pub fn apply_of(&mut self, node: Option<&str>, notice: &Notice, unix_ms: u64) {
         let now = Moment(unix_ms);
         if let What::CallStarted { from, to, route, scenario, .. } = &notice.what {
-            let record = CallRecord::new(&notice.call, from, to, route, scenario, now);
+            let mut record = CallRecord::new(&notice.call, from, to, route, scenario, now);
+            record.node = node.map(str::to_owned);
             self.active.insert(notice.call.clone(), record);
             self.forget_oldest_active();
         }
@@ -44,13 +59,6 @@ impl Board {
         record.apply(notice, now);
         if matches!(notice.what, What::CallEnded { .. }) {
             self.end(&notice.call);
-        }
-    }
-
-    /// Notes whose call it is.
-    pub fn set_node(&mut self, id: &str, node: &str) {
-        if let Some(record) = self.active.get_mut(id) {
-            record.node = Some(node.to_owned());
         }
     }
 
@@ -113,11 +121,14 @@ impl Board {
         self.ended.push_back(record);
     }
 
+    /// What other nodes have told gives way first: they have it.
     fn forget_oldest_active(&mut self) {
         if self.active.len() <= ACTIVE_MAX {
             return;
         }
-        let oldest = self.active.values().min_by_key(|record| record.started).map(|record| record.id.clone());
+        let is_own = |record: &CallRecord| record.node.as_deref() == self.node.as_deref();
+        let oldest = self.active.values().min_by_key(|record| (is_own(record), record.started));
+        let oldest = oldest.map(|record| record.id.clone());
         if let Some(id) = oldest {
             self.active.remove(&id);
             self.forgotten += 1;
@@ -195,6 +206,27 @@ mod tests {
         }
         assert_eq!(board.active_count(), ACTIVE_MAX);
         assert!(board.call("call-1").is_none());
+    }
+
+    #[test]
+    fn calls_of_other_nodes_give_way_to_its_own() {
+        let mut board = Board::of_node(&"a".into());
+        let started = one_of_each().remove(0);
+        for number in 0..ACTIVE_MAX {
+            let node = if number % 4 == 0 { "b" } else { "a" };
+            board.apply_of(Some(node), &named(&started, number), number as u64);
+        }
+        let is_up = |board: &Board, number: usize| board.is_active(&format!("call {number}"));
+        board.apply(&named(&started, 20_000), 20_000);
+        assert_eq!([0, 1, 4].map(|number| is_up(&board, number)), [false, true, true], "the oldest of those");
+        for number in 20_001..20_000 + ACTIVE_MAX / 4 {
+            board.apply(&named(&started, number), number as u64);
+        }
+        assert!(board.active().all(|record| record.node.as_deref() == Some("a")), "all of those");
+        board.apply_of(Some("b"), &named(&started, 40_000), 40_000);
+        assert!(is_up(&board, 1) && !is_up(&board, 40_000), "nor does a new one of those push one out");
+        board.apply(&named(&started, 40_001), 40_001);
+        assert_eq!((is_up(&board, 1), is_up(&board, 40_001), board.active_count()), (false, true, ACTIVE_MAX));
     }
 
     #[test]

@@ -110,7 +110,9 @@ impl Bus {
 
     /// The same of a node that has a name.
     pub fn of_node(name: &str) -> Self {
-        Self { node: Some(name.into()), ..Self::new() }
+        let node = name.into();
+        let state = State { board: Board::of_node(&node), ..State::default() };
+        Self { state: Mutex::new(state), node: Some(node), ..Self::new() }
     }
 
     /// Takes up a notice made now; returns its number.
@@ -266,10 +268,7 @@ impl State {
     fn take(&mut self, notice: &Notice, time: Moment, (place, node): (Option<Place>, Option<Arc<str>>)) -> Arc<Event> {
         self.last_seq += 1;
         let seq = self.last_seq;
-        self.board.apply(notice, time.0);
-        if let (What::CallStarted { .. }, Some(node)) = (&notice.what, &node) {
-            self.board.set_node(&notice.call, node);
-        }
+        self.board.apply_of(node.as_deref(), notice, time.0);
         let (route, tenant) = self.place_of(notice).or(place).unzip();
         let event = Arc::new(Event {
             seq,

@@ -62,7 +62,9 @@ pub(super) async fn elsewhere(app: &App, request: &mut Request) -> Option<Wherea
     }
     let call = call_of(request).await?;
     let (node, address) = app.bus.elsewhere(&call)?;
-    // Its alerts may have been taken over.
+    // Its alerts may have been taken over; where its node is gone, whoever takes them over hears of it from here.
     let is_taken_over = || app.escalating.waiting().iter().any(|alert| alert.call == call);
-    (!at.ends_with("/alerts") || !is_taken_over()).then_some(Whereabouts { node, address })
+    let is_gone = || !app.bus.others().iter().any(|other| other.node == node);
+    let is_here = at.ends_with("/alerts") && (is_taken_over() || is_gone());
+    (!is_here).then_some(Whereabouts { node, address })
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::bus::Bus;
 use super::calls::{Detail, store_down};
 use super::moment::Moment;
 use super::orders::{Body, bad, read};
@@ -20,7 +21,7 @@ use super::routes::App;
 use super::signing::Who;
 use crate::hexadecimal::hexadecimal;
 use crate::pii::Pii;
-use crate::store::{Erased, ErasedTenant, Held, Hold, Receipt, Store, names_somebody};
+use crate::store::{Erased, ErasedTenant, Held, Hold, Receipt, Store, is_pseudonym, names_somebody};
 
 /// Calls shown at once.
 const CALLS_MAX: usize = 100;
@@ -104,7 +105,7 @@ pub(super) async fn calls(
     body: Body<CallsRequest>,
 ) -> Result<Json<Calls>, Problem> {
     let CallsRequest { address, before } = read(body)?;
-    let (store, address) = (kept(&app)?, of_somebody(&address)?);
+    let (store, address) = (kept(&app)?, of_somebody_everywhere(&app, &address)?);
     let before = before.unwrap_or(Moment(u64::MAX));
     let records = store.calls_of(address, before, CALLS_MAX).await.map_err(store_down)?;
     let more = records.len() >= CALLS_MAX;
@@ -145,22 +146,29 @@ pub(super) async fn erase(
     body: Body<ReasonRequest>,
 ) -> Result<Json<Gone>, Problem> {
     let ReasonRequest { address, reason } = read(body)?;
-    let (store, reason, address) = (kept(&app)?, checked(reason)?, of_somebody(&address)?);
+    let (store, reason, address) = (kept(&app)?, checked(reason)?, of_somebody_everywhere(&app, &address)?);
     // First: what is erased must be asked for on record, even when the program ends in the midst of it.
     audit(store, &who, "erasure_asked", json!({ "reason": reason })).await?;
     // On its own: whoever asks may go before it is done, and it is forgotten everywhere all the same.
     let (store, bus, outbox) = (store.clone(), Arc::clone(&app.bus), app.outbox.clone());
     let (customers, recordings, person) = (app.customers.clone(), app.recordings.clone(), store.pseudonym(&address));
-    let escalating = app.escalating.clone();
+    let (escalating, carrier) = (app.escalating.clone(), app.carrier.clone());
     let deed = tokio::spawn(async move {
         match store.erase(address).await.map_err(store_down)? {
             Ok(erased) => {
-                bus.forget(&erased.calls);
-                escalating.forget(&erased.calls, &store).await;
+                // What other nodes have told of the person is theirs to erase, and not to be shown here, nor delivered, any more.
+                let elsewhere = person.as_ref().map(|person| ended_elsewhere(&bus, &store, person));
+                let calls = [erased.calls.clone(), elsewhere.unwrap_or_default()].concat();
+                bus.forget(&calls);
+                escalating.forget(&calls, &store).await;
+                // They know a customer of chats by no address.
+                if let Some(carrier) = carrier {
+                    carrier.tell_gone(&erased.calls).await;
+                }
                 person.iter().for_each(|person| customers.forget(person));
                 person.iter().for_each(|person| recordings.erase(person));
                 if let Some(outbox) = outbox {
-                    outbox.forget(erased.calls.clone()).await;
+                    outbox.forget(calls).await;
                 }
                 for what in entries_of(&erased, &reason) {
                     audit_done(&store, &who, "erased", what).await;
@@ -172,6 +180,13 @@ pub(super) async fn erase(
         }
     });
     deed.await.unwrap_or_else(|error| Err(store_down(error.to_string())))
+}
+
+/// The ended calls of other nodes in which a person takes part.
+fn ended_elsewhere(bus: &Bus, store: &Store, person: &str) -> Vec<String> {
+    let is_them = |address: &Pii<String>| store.pseudonym(address.reveal()).as_deref() == Some(person);
+    let theirs = bus.ended_elsewhere().into_iter().filter(|(_, parties)| parties.iter().any(is_them));
+    theirs.map(|(call, _)| call).collect()
 }
 
 /// `POST /v1/tenants/erase`.
@@ -209,7 +224,7 @@ pub(super) async fn hold(
     body: Body<ReasonRequest>,
 ) -> Result<Json<Hold>, Problem> {
     let ReasonRequest { address, reason } = read(body)?;
-    let (store, reason, address) = (kept(&app)?, checked(reason)?, of_somebody(&address)?);
+    let (store, reason, address) = (kept(&app)?, checked(reason)?, of_somebody_everywhere(&app, &address)?);
     // First, as what is erased: it counts for good.
     let what = json!({ "person": store.pseudonym(&address), "reason": reason });
     audit(store, &who, "hold_asked", what).await?;
@@ -251,6 +266,16 @@ fn of_somebody(address: &Pii<String>) -> Result<String, Problem> {
         "`address`: found nobody's, expected a person's, e.g. `sip:13800138000@pbx.example` or the number alone";
     let is_somebody = names_somebody(address.reveal());
     is_somebody.then(|| address.reveal().clone()).ok_or_else(|| bad(detail))
+}
+
+/// The same where all nodes of a site are asked: what stands for a person at one of them stands for nobody at the others, which would
+/// find nothing, and say that all is well. A hold may be released by it: those say that they have none.
+fn of_somebody_everywhere(app: &App, address: &Pii<String>) -> Result<String, Problem> {
+    let somebody = of_somebody(address)?;
+    let detail = "`address`: found what stands for a person at one node of the site, expected an address, e.g. \
+                  `sip:13800138000@pbx.example`: every other node knows the person by another name";
+    let is_one_nodes = app.store.as_ref().is_some_and(Store::has_site) && is_pseudonym(&somebody);
+    if is_one_nodes { Err(bad(detail)) } else { Ok(somebody) }
 }
 
 /// What is signed of an erasure: whose, by hash, what, when, and up to which entry the audit trail has it.

@@ -58,8 +58,15 @@ impl Shared {
     }
 }
 
-/// This node's turn to change the site's libraries; nothing where there is no site.
-pub(super) struct Turn(Option<Store>);
+/// This node's turn to change the site's libraries.
+pub(super) enum Turn {
+    /// There is no site.
+    Alone,
+    /// It has it, until it is given back.
+    Taken(Store),
+    /// What is done is done at this node alone, and why.
+    Refused(Store, String),
+}
 
 impl Turn {
     /// Takes it. Whoever has it ends it.
@@ -67,14 +74,14 @@ impl Turn {
     /// # Errors
     /// When another node has it, this one has not taken all changes yet, or the store is down.
     pub(super) async fn take(app: &App) -> Result<Turn, Problem> {
-        let Some(store) = app.store.clone().filter(Store::has_site) else { return Ok(Turn(None)) };
+        let Some(store) = app.store.clone().filter(Store::has_site) else { return Ok(Turn::Alone) };
         let unavailable = |detail: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
         if !store.has_lease(LEASE.to_owned(), LEASE_LASTS).await.map_err(store_down)? {
             return Err(unavailable("the site's libraries are being changed by another node: try again".to_owned()));
         }
         let site = store.configuration_number().await;
         let own = app.shared.standing();
-        let turn = Turn(Some(store));
+        let turn = Turn::Taken(store);
         let refusal = match site {
             Ok(site) if site == own.number => return Ok(turn),
             Ok(site) => {
@@ -87,15 +94,17 @@ impl Turn {
         Err(refusal)
     }
 
-    /// The same for what is done at this node in any case: other nodes are not given it then.
+    /// The same for what is done at this node in any case: where it does not have the turn, giving says why.
     pub(super) async fn take_if_free(app: &App) -> Turn {
-        Self::take(app).await.unwrap_or_else(|problem| {
-            tracing::warn!(
-                why = problem.detail,
-                "what is in force at this node from now on is not given to the others"
-            );
-            Turn(None)
-        })
+        match (Self::take(app).await, &app.store) {
+            (Ok(turn), _) => turn,
+            (Err(problem), Some(store)) => {
+                let why = problem.detail;
+                tracing::warn!(why, "what is in force at this node from now on is not given to the others");
+                Turn::Refused(store.clone(), why)
+            }
+            (Err(_), None) => Turn::Alone,
+        }
     }
 
     /// Gives files to the site that are in force here; nothing is given where they are the site's already.
@@ -103,7 +112,11 @@ impl Turn {
     /// # Errors
     /// Why other nodes do not have them.
     pub(super) async fn give(&self, app: &App, who: &str, files: Vec<(Kind, String, String)>) -> Result<(), String> {
-        let Some(store) = &self.0 else { return Ok(()) };
+        let (store, refused) = match self {
+            Turn::Alone => return Ok(()),
+            Turn::Taken(store) => (store, None),
+            Turn::Refused(store, why) => (store, Some(why)),
+        };
         let there = store.configuration_after(0).await?;
         let is_new = |(kind, name, text): &(Kind, String, String)| {
             !there.iter().any(|file| file.kind == kind.name() && file.name == *name && file.text == *text)
@@ -115,6 +128,9 @@ impl Turn {
         let files: Vec<SiteFile> = files.into_iter().filter(is_new).map(file).collect();
         if files.is_empty() {
             return Ok(());
+        }
+        if let Some(why) = refused {
+            return Err(why.clone());
         }
         let count = files.len();
         let number = store.configure(files).await?;
@@ -129,7 +145,7 @@ impl Turn {
 
     /// Lets other nodes have their turns.
     pub(super) async fn end(self) {
-        if let Some(store) = self.0 {
+        if let Turn::Taken(store) = self {
             // One that cannot be given back lapses.
             let _ = store.give_back(LEASE.to_owned()).await;
         }

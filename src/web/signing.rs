@@ -47,6 +47,8 @@ const CHECKS_MAX: usize = 1;
 const WAITING_MAX: usize = 32;
 /// Questions at a time for sessions that began at another node.
 const ASKING_MAX: usize = 4;
+/// Those who ask or wait for a turn to; whoever comes besides is not known here.
+const ASKING_WAITING_MAX: usize = 512;
 /// The longest name and password that are looked at, bytes.
 const FIELD_BYTES_MAX: usize = 256;
 
@@ -60,6 +62,7 @@ pub(super) struct Signed {
     /// Whoever tells the site's database of sessions, one at a time, and whoever asks there for one.
     telling: Arc<tokio::sync::Mutex<()>>,
     asking: Arc<Semaphore>,
+    asking_waiting: Arc<Semaphore>,
     /// What a password is compared with whose user there is none of, so that it takes as long.
     nobody: Arc<PasswordDigest>,
 }
@@ -183,6 +186,7 @@ impl Signed {
             started: Instant::now(),
             telling: Arc::default(),
             asking: Arc::new(Semaphore::new(ASKING_MAX)),
+            asking_waiting: Arc::new(Semaphore::new(ASKING_WAITING_MAX)),
             nobody: Arc::new(PasswordDigest::of("nobody has this password")?),
         })
     }
@@ -257,6 +261,11 @@ impl Signed {
     /// Whoever asks for a session of another node has one of few turns.
     pub(super) fn asking(&self) -> &Semaphore {
         &self.asking
+    }
+
+    /// And a seat for as long as they wait for it.
+    pub(super) fn asking_waiting(&self) -> &Semaphore {
+        &self.asking_waiting
     }
 
     /// Whether a session of that number is here.

@@ -16,6 +16,7 @@ mod people;
 mod playback;
 mod reload;
 mod scope;
+mod site;
 mod tenants;
 mod tls;
 mod users;
@@ -118,7 +119,7 @@ async fn try_fixture(options: WebOptions, store: Option<Store>) -> Result<Fixtur
 }
 
 async fn try_fixture_of(bus: Bus, options: WebOptions, store: Option<Store>) -> Result<Fixture, WebError> {
-    fixture_on(Arc::new(bus), options, (store, None)).await
+    fixture_on(Arc::new(bus), options, (store, None), Escalating::default()).await
 }
 
 /// The same on a bus between nodes.
@@ -126,12 +127,13 @@ async fn fixture_on(
     bus: Arc<Bus>,
     options: WebOptions,
     (store, carrier): (Option<Store>, Option<Carrier>),
+    escalating: Escalating,
 ) -> Result<Fixture, WebError> {
     let readiness = Arc::new(Readiness::default());
     let (sender, orders) = mpsc::channel(2);
     let (reloads, asks) = mpsc::channel(1);
     let parties = Arc::new(Parties::default());
-    let (copies, escalating) = (copies(&parties), Escalating::default());
+    let copies = copies(&parties);
     let inside = Inside {
         bus: Arc::clone(&bus),
         orders: sender,

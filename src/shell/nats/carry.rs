@@ -17,6 +17,9 @@ use super::wire;
 /// How long another node has to answer.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 
+/// Ids of calls that are told together.
+const GONE_TOGETHER_MAX: usize = 1_000;
+
 /// What carries requests to other nodes, and theirs here. Clones share the connection.
 #[derive(Debug, Clone)]
 pub struct Carrier {
@@ -147,6 +150,16 @@ impl Carrier {
         if self.is_up() {
             // Whoever does not hear of it looks by itself.
             let _ = self.client.publish(wire::changed(&self.node), Bytes::new()).await;
+        }
+    }
+
+    /// Tells other nodes which of this one's calls are erased: they show them no longer.
+    pub async fn tell_gone(&self, calls: &[String]) {
+        for some in calls.chunks(GONE_TOGETHER_MAX) {
+            let payload = serde_json::to_vec(some).expect("strings");
+            if self.say(wire::gone(&self.node), payload).await.is_err() {
+                return tracing::warn!("what is erased here may be shown by other nodes yet: the bus is down");
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use tempfile::TempDir;
 
 use super::*;
-use crate::notice::Notice;
+use crate::notice::{AlertDeed, Notice};
 use crate::notice_samples::one_of_each;
 
 /// A NATS server that ends with this.
@@ -69,6 +69,7 @@ fn run(folder: &Path, port: u16) -> Option<Child> {
 /// A node that is told of calls.
 struct Node {
     bus: Arc<Bus>,
+    escalating: Escalating,
     metrics: Metrics,
     link: Link,
 }
@@ -78,9 +79,10 @@ impl Node {
         let (bus, metrics) = (Arc::new(Bus::of_node(name)), Metrics::new());
         let address = Some(format!("https://{name}.example"));
         let node = NodeSettings { name: name.to_owned(), site: None, address };
-        let both = (Arc::clone(&bus), metrics.clone());
-        let link = Link::start(settings, &node, both, format!("run of {name}")).await.expect("it starts");
-        Self { bus, metrics, link }
+        let escalating = Escalating::default();
+        let told = (Arc::clone(&bus), escalating.clone(), metrics.clone());
+        let link = Link::start(settings, &node, told, format!("run of {name}")).await.expect("it starts");
+        Self { bus, escalating, metrics, link }
     }
 
     fn tell(&self, what: usize, call: &str) {
@@ -159,6 +161,43 @@ async fn any_node_shows_the_calls_of_all_and_what_was_missed_is_made_up_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_about_an_alert_at_its_own_node_ends_it_where_it_was_taken_over() {
+    let Some(nats) = Nats::start("") else { return };
+    let a = Node::start("a", &nats.settings()).await;
+    let b = Node::start("b", &nats.settings()).await;
+    until(|| a.figure("calmline_nodes_active") == 1.0 && b.figure("calmline_nodes_active") == 1.0).await;
+    let samples = one_of_each();
+    let alert = &samples[10];
+    let What::Alert { rule, .. } = &alert.what else { panic!("it is one") };
+    let handled = |rule: &str, snooze_s| {
+        let deed = AlertDeed {
+            alert_ms: alert.call_ms,
+            rule: rule.to_owned(),
+            deed: "acknowledged".to_owned(),
+            by: "li".to_owned(),
+            to: None,
+            snooze_s,
+        };
+        Notice { what: What::AlertHandled(deed), ..alert.clone() }
+    };
+    for notice in [&samples[0], alert] {
+        a.bus.publish(notice);
+    }
+    let is_told = |node: &Node| node.bus.with_board(|board| board.call(&alert.call).map(|call| call.alerts.len()));
+    until(|| is_told(&b) == Some(1)).await;
+    b.escalating.hear(alert, &b.bus, Moment::now());
+    assert_eq!(b.escalating.waiting().len(), 1, "it was taken over");
+    // One of another rule, which nobody has taken over, and one that is put off.
+    a.bus.publish(&handled("another", Some(60)));
+    a.bus.publish(&handled(rule, Some(600)));
+    let since = |node: &Node| node.escalating.waiting().first().map(|alert| alert.since);
+    until(|| since(&b) > Some(Moment::now())).await;
+    assert_eq!((b.escalating.waiting().len(), a.escalating.waiting()), (1, vec![]));
+    a.bus.publish(&handled(rule, None));
+    until(|| b.escalating.waiting().is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_shows_a_certificate_of_an_authority_that_is_good() {
     let files = tempfile::tempdir().expect("a folder");
     let authority = issuer("good");
@@ -182,10 +221,11 @@ async fn a_server_shows_a_certificate_of_an_authority_that_is_good() {
     assert_eq!((stranger.figure("calmline_bus_up"), stranger.up()), (0.0, vec![]));
     let missing = BusSettings { authorities: Some(path("nothing.pem")), ..by("ca.pem") };
     let node = NodeSettings { name: "c".to_owned(), site: None, address: None };
-    let why = Link::start(&missing, &node, (Arc::clone(&a.bus), a.metrics.clone()), "run".to_owned()).await;
+    let told = || (Arc::clone(&a.bus), a.escalating.clone(), a.metrics.clone());
+    let why = Link::start(&missing, &node, told(), "run".to_owned()).await;
     assert!(why.expect_err("it is not there").contains("bus.authorities: "));
     let missing = BusSettings { credentials: Some(path("nobody.creds")), ..by("ca.pem") };
-    let why = Link::start(&missing, &node, (Arc::clone(&a.bus), a.metrics.clone()), "run".to_owned()).await;
+    let why = Link::start(&missing, &node, told(), "run".to_owned()).await;
     assert!(why.expect_err("it is not there").contains("bus.credentials: "));
 }
 

@@ -28,6 +28,8 @@ pub(super) enum Told {
     Ask,
     /// A node tells something.
     By(Message),
+    /// A node has erased these calls of its own.
+    Gone(Vec<String>),
 }
 
 pub(super) fn subject(node: &str, kind: &str) -> String {
@@ -60,6 +62,11 @@ pub(super) fn changed(node: &str) -> String {
     format!("calmline.{node}.site.changed")
 }
 
+/// Where a node says which of its calls are erased.
+pub(super) fn gone(node: &str) -> String {
+    format!("calmline.{node}.site.gone")
+}
+
 /// What a message says, and of which node; nothing of one that is none of ours.
 pub(super) fn read(message: &Received) -> Option<(&str, Told)> {
     let header = |name: &str| Some(message.headers.as_ref()?.get(name)?.as_str());
@@ -71,6 +78,7 @@ fn parse<'a>(subject: &'a str, (run, number): (Option<&str>, Option<&str>), payl
     let (node, kind, rest) = (tokens.next()?, tokens.next()?, tokens.next());
     let told = match (kind, rest) {
         ("site", Some("ask")) => return Some((node, Told::Ask)),
+        ("site", Some("gone")) => return Some((node, Told::Gone(serde_json::from_slice(payload).ok()?))),
         ("site", Some("here")) => Message::Here(serde_json::from_slice(payload).ok()?),
         ("site", Some("call")) => Message::Restored(serde_json::from_slice(payload).ok()?),
         ("site", Some("done")) => Message::Done(serde_json::from_slice(payload).ok()?),
@@ -129,6 +137,7 @@ mod tests {
             ("calmline.a.alert", (Some("run"), Some("many")), "{}"),
             ("calmline.a.alert", (None, Some("7")), "{}"),
             ("calmline.a.site.here", headers, "{}"),
+            ("calmline.a.site.gone", headers, "{}"),
             ("calmline.a.site.other", headers, "{}"),
             ("calmline.a.site", headers, "{}"),
         ] {

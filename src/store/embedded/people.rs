@@ -231,6 +231,11 @@ pub fn names_somebody(address: &str) -> bool {
     }
 }
 
+/// Whether that stands for a person, and is no address.
+pub fn is_pseudonym(address: &str) -> bool {
+    address.trim().starts_with(PSEUDONYM)
+}
+
 /// What stands for a person where no address is to be: the same for the same person, and nothing can be read in it. It
 /// names the person wherever an address does. `None` when the address names nobody.
 pub(in crate::store) fn pseudonym(keys: &KeyRing, address: &str) -> Option<String> {

@@ -307,7 +307,7 @@ pub(in super::super) fn call(number: u64, unix_ms: u64) -> Vec<Kept> {
 }
 
 /// What a system outside is to be told of a call.
-pub(in super::super) fn parcel(id: u64, call: &str) -> Parcel {
+pub(crate) fn parcel(id: u64, call: &str) -> Parcel {
     Parcel {
         id,
         crm: "tickets".to_owned(),

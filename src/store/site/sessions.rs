@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::Site;
 use crate::store::Store;
 
+/// What sessions lie in.
+pub(super) const TREE: &str = "sessions";
+
 /// A session, as nodes tell each other of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SiteSession {
@@ -32,15 +35,22 @@ impl Site {
         pairs.map(|pair| pair.and_then(|(key, sealed)| self.opened_session(&key, &sealed))).collect()
     }
 
-    fn keep_sessions(&self, kept: &[SiteSession], gone: &[[u8; 32]]) -> Result<(), String> {
+    fn keep_sessions(&self, begun: &[SiteSession], used: &[SiteSession], gone: &[[u8; 32]]) -> Result<(), String> {
+        let used = used.iter().map(|session| self.sealed_session(session));
+        self.together.update(TREE, used.collect::<Result<_, _>>()?)?;
         let mut batch = super::Batch::default();
-        for session in kept {
-            let key = self.session_key(&session.name);
-            let plain = serde_json::to_vec(session).map_err(|error| error.to_string())?;
-            batch.insert(key, self.seal(&context(&key), &plain)?);
+        for session in begun {
+            let (key, sealed) = self.sealed_session(session)?;
+            batch.insert(key, sealed);
         }
         gone.iter().for_each(|name| batch.remove(self.session_key(name)));
         self.sessions.apply(batch)
+    }
+
+    fn sealed_session(&self, session: &SiteSession) -> Result<(Vec<u8>, Vec<u8>), String> {
+        let key = self.session_key(&session.name);
+        let plain = serde_json::to_vec(session).map_err(|error| error.to_string())?;
+        Ok((key.to_vec(), self.seal(&context(&key), &plain)?))
     }
 
     fn session_key(&self, name: &[u8; 32]) -> [u8; 16] {
@@ -70,12 +80,18 @@ impl Store {
         self.of_site(Vec::new(), Site::sessions).await
     }
 
-    /// Tells the site of sessions, and of those that are over.
+    /// Tells the site of sessions that have begun, of those that were used, unless another node has ended them, and of those that
+    /// are over.
     ///
     /// # Errors
     /// As [`Store::has_lease`].
-    pub async fn keep_sessions(&self, kept: Vec<SiteSession>, gone: Vec<[u8; 32]>) -> Result<(), String> {
-        self.of_site((), move |site| site.keep_sessions(&kept, &gone)).await
+    pub async fn keep_sessions(
+        &self,
+        begun: Vec<SiteSession>,
+        used: Vec<SiteSession>,
+        gone: Vec<[u8; 32]>,
+    ) -> Result<(), String> {
+        self.of_site((), move |site| site.keep_sessions(&begun, &used, &gone)).await
     }
 }
 

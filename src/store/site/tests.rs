@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection};
 use tempfile::TempDir;
 
 use super::*;
@@ -51,6 +53,23 @@ impl Nodes {
         Store::start(&self.settings(node), &Metrics::new()).expect("it starts")
     }
 
+    /// Has the database refuse to remove anything of a tree that the nodes have together.
+    pub(crate) async fn refuse_removals(&self, tree: &str) -> Refusing {
+        let options = self.database.options().expect("good settings");
+        let mut refusing = Refusing {
+            by: PgConnection::connect_with(&options).await.expect("it answers"),
+            name: crate::hexadecimal::hexadecimal(&name_of(&["site", &self.name])),
+        };
+        let name = &refusing.name;
+        let refuse = format!(
+            "CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room'; END $$;
+            CREATE TRIGGER \"{name}\" BEFORE DELETE ON calmline_values FOR EACH ROW
+            WHEN (OLD.tree = '{tree}' AND OLD.store = '\\x{name}') EXECUTE FUNCTION pg_temp.refuse()"
+        );
+        refusing.ask(refuse).await;
+        refusing
+    }
+
     fn open(&self, node: &str) -> Embedded {
         self.try_open(node, &self.settings(node)).expect("it opens")
     }
@@ -64,6 +83,22 @@ impl Nodes {
         let mut masters = Masters::fetch(settings).map_err(|error| error.to_string())?;
         let door = Door::new(site, &mut masters).map_err(|error| error.to_string())?;
         Embedded::open(&folder.join("calls"), Some(&self.database), &keys)?.in_site(&door)
+    }
+}
+
+/// A database that refuses something until this is dropped, or it is mended.
+pub(crate) struct Refusing {
+    by: PgConnection,
+    name: String,
+}
+
+impl Refusing {
+    pub(crate) async fn mend(mut self) {
+        self.ask(format!("DROP TRIGGER \"{}\" ON calmline_values", self.name)).await;
+    }
+
+    async fn ask(&mut self, what: String) {
+        sqlx::raw_sql(AssertSqlSafe(what)).execute(&mut self.by).await.expect("it is taken");
     }
 }
 
@@ -161,7 +196,8 @@ fn what_waits_at_a_node_that_is_gone_is_taken_over_once_and_it_begins_anew() {
     let taken = [at_b, at_c].map(|site| site.take_over().expect("it answers"));
     // What a system outside knows each by stays as it is.
     let parcels = vec![Parcel { id: 8, ..waits(7, "call 1") }, Parcel { id: 9, ..waits(8, "") }];
-    let of_a = TakenOver { node: "a".to_owned(), alerts: vec![alert("call 1", 1)], parcels: parcels.clone() };
+    let of_a =
+        TakenOver { node: "a".to_owned(), alerts: vec![alert("call 1", 1)], parcels: parcels.clone(), fault: None };
     assert_eq!(taken, [vec![of_a], vec![]], "by one");
     assert_eq!(b.parcels().expect("readable"), [&[waits(7, "call 3")][..], &parcels].concat(), "by numbers of its own");
     assert_eq!((a.parcels().expect("readable"), c.parcels().expect("readable")), (vec![], vec![]));
@@ -169,6 +205,42 @@ fn what_waits_at_a_node_that_is_gone_is_taken_over_once_and_it_begins_anew() {
     assert_eq!(at_a.has_alerts_lease(LONG), Ok(true), "it begins anew");
     a.keep_alerts(&[kept(alert("call 4", 0))]).expect("written");
     assert_eq!((of(&a).len(), of(&b).len()), (1, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_one_node_has_ended_does_not_come_back_by_another_that_tells_of_its_use() {
+    let Some(nodes) = Nodes::new() else { return };
+    let (a, b) = (nodes.store("a"), nodes.store("b"));
+    let session =
+        |number, used| SiteSession { name: [number; 32], user: "li".to_owned(), means: [7; 32], began: 1, used };
+    a.keep_sessions(vec![session(1, 1), session(2, 1)], Vec::new(), Vec::new()).await.expect("written");
+    a.keep_sessions(Vec::new(), Vec::new(), vec![[1; 32]]).await.expect("written");
+    b.keep_sessions(Vec::new(), vec![session(1, 9), session(2, 9)], Vec::new()).await.expect("written");
+    assert_eq!(a.sessions().await.expect("readable"), [session(2, 9)]);
+    assert_eq!(a.session([1; 32]).await, Ok(None));
+    [a, b].iter().for_each(Store::stop);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_taken_over_whole_is_told_as_far_as_it_came_and_taken_over_once_more() {
+    let Some(nodes) = Nodes::new() else { return };
+    let (a, b) = (nodes.store("a"), nodes.store("b"));
+    a.keep_alerts(vec![kept(alert("call 1", 1))]).await.expect("written");
+    a.keep_parcels(vec![crate::store::embedded::tests::parcel(7, "call 1")]).await.expect("written");
+    assert_eq!(a.has_alerts_lease(Duration::ZERO).await, Ok(true));
+    let broken = nodes.refuse_removals("parcels").await;
+    let taken = b.take_over().await.expect("it answers");
+    let [TakenOver { node, alerts, parcels, fault: Some(why) }] = &taken[..] else { panic!("{taken:?}") };
+    assert!(node == "a" && *alerts == [alert("call 1", 1)] && parcels.is_empty() && why.contains("no room"), "{why}");
+    assert_eq!(b.alerts().await, Ok(alerts.clone()), "they are kept as its own by now");
+
+    broken.mend().await;
+    assert_eq!(b.has_lease(alerts_lease("a"), Duration::ZERO).await, Ok(true), "it has lapsed again");
+    let taken = b.take_over().await.expect("it answers");
+    let rest: Vec<(usize, usize, bool)> =
+        taken.iter().map(|taken| (taken.alerts.len(), taken.parcels.len(), taken.fault.is_some())).collect();
+    assert_eq!(rest, [(0, 1, false)]);
+    [a, b].iter().for_each(Store::stop);
 }
 
 #[test]
@@ -218,6 +290,26 @@ fn reports_are_of_all_nodes_and_made_once() {
     b.note_minute(minute(1_442), false).expect("written");
     let minutes = a.minutes(minute(0), minute(1_445), minute(1_445)).expect("readable");
     assert_eq!(minutes, Minutes { known: 5, up: 2, ready: 1 }, "any of them was up");
+}
+
+#[test]
+fn old_facts_are_removed_some_at_a_time_and_the_rest_soon_after() {
+    let Some(nodes) = Nodes::new() else { return };
+    let a = nodes.open("a");
+    let site = a.site().expect("it is of a site");
+    let many = u64::from(FACTS_SWEEP_MAX) + 1;
+    for from in (0..many).step_by(TOGETHER_MAX) {
+        let mut batch = Batch::default();
+        for started in from..many.min(from + TOGETHER_MAX as u64) {
+            batch.insert([&started.to_be_bytes()[..], &[0; 16]].concat(), []);
+        }
+        site.facts.apply(batch).expect("written");
+    }
+    let retained = || site.forget_before(Moment(many));
+    assert_eq!((retained(), site.facts.len()), (Ok(many - 1), 1));
+    let first = site.facts.keys(&[], None).next().expect("one is left").expect("readable");
+    assert_eq!(first[..8], (many - 1).to_be_bytes(), "the youngest");
+    assert_eq!((retained(), retained()), (Ok(1), Ok(0)));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Bus, State};
 use crate::notice::{Notice, What};
+use crate::pii::Pii;
 use crate::web::elsewhere::Whereabouts;
 use crate::web::moment::Moment;
 use crate::web::record::{CallRecord, TimedNotice};
@@ -63,6 +64,15 @@ impl Bus {
         state.forget(&over.into_iter().map(|notice| notice.call).collect::<Vec<_>>());
     }
 
+    /// Forgets ended calls of another node, as that says; none of any other one's.
+    pub fn forget_from(&self, node: &str, mut calls: Vec<String>) {
+        let mut state = self.state();
+        let is_theirs =
+            |call: &String| state.board.call(call).is_some_and(|record| record.node.as_deref() == Some(node));
+        calls.retain(is_theirs);
+        state.forget(&calls);
+    }
+
     /// Notes where people reach other nodes.
     pub fn set_addresses(&self, addresses: BTreeMap<String, Option<String>>) {
         self.state().addresses = addresses;
@@ -84,6 +94,13 @@ impl Bus {
         state.addresses.iter().filter(|(node, _)| Some(node.as_str()) != self.node()).map(other).collect()
     }
 
+    /// The ended calls of other nodes, and the addresses of whoever took part, as the board has them.
+    pub(in super::super) fn ended_elsewhere(&self) -> Vec<(String, Vec<Pii<String>>)> {
+        let state = self.state();
+        let theirs = state.board.ended().filter(|record| record.node.as_deref() != self.node());
+        theirs.map(|record| (record.id.clone(), parties(record))).collect()
+    }
+
     /// What this node has told of its calls that are up, and the number of the last event by then.
     pub fn own_calls(&self) -> (u64, Vec<ToldCall>) {
         let state = self.state();
@@ -98,6 +115,13 @@ impl State {
         let told_late = matches!(notice.what, What::OutcomeTold(_) | What::AlertHandled(_) | What::AlertEscalated(_));
         told_late || self.board.call(&notice.call).is_none_or(|record| record.node.as_deref() == Some(node))
     }
+}
+
+/// The addresses of all who took part in a call.
+fn parties(record: &CallRecord) -> Vec<Pii<String>> {
+    let forked = record.fork.iter().flat_map(|fork| &fork.parties).flat_map(|party| &party.addresses);
+    let forked = forked.map(|address| Pii::from(address.clone()));
+    [record.from.clone(), record.to.clone()].into_iter().chain(forked).collect()
 }
 
 /// What was told of a call. Its beginning is there however much came after it.
@@ -176,7 +200,11 @@ mod tests {
         assert_eq!(state, None, "it may come back");
         here.restore_from("b", there.own_calls().1.remove(0));
         assert!(here.publish_from("b", ended, Moment(4_000)));
-        let state = here.with_board(|board| board.call("call-1").map(|call| call.state));
-        assert_eq!(state, Some(CallState::Ended));
+        let state = || here.with_board(|board| board.call("call-1").map(|call| call.state));
+        assert_eq!(state(), Some(CallState::Ended));
+        here.forget_from("c", vec!["call-1".to_owned()]);
+        assert_eq!(state(), Some(CallState::Ended), "nor is it c's to erase");
+        here.forget_from("b", vec!["call-1".to_owned()]);
+        assert_eq!(state(), None);
     }
 }

@@ -18,8 +18,10 @@ const USED_EVERY: Duration = Duration::from_secs(60);
 /// What other nodes are to be told.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in super::super) struct News {
-    /// Sessions as they are now.
-    pub(in super::super) kept: Vec<SiteSession>,
+    /// Sessions that have begun.
+    pub(in super::super) begun: Vec<SiteSession>,
+    /// Those that they know, and that were used since: one that another node has ended meanwhile does not come back.
+    pub(in super::super) used: Vec<SiteSession>,
     /// Those that are over.
     pub(in super::super) gone: Vec<[u8; 32]>,
 }
@@ -88,12 +90,15 @@ impl Sessions {
             used: now.told(session.used),
         };
         let own = self.sessions.iter().filter(|(_, session)| session.settings.password.is_hash());
-        News { kept: own.filter(|(_, session)| is_new(session)).map(told).collect(), gone: self.gone.clone() }
+        let (begun, used): (Vec<_>, Vec<_>) =
+            own.filter(|(_, session)| is_new(session)).partition(|(_, session)| session.told.is_none());
+        let all_told = |sessions: Vec<_>| sessions.into_iter().map(told).collect();
+        News { begun: all_told(begun), used: all_told(used), gone: self.gone.clone() }
     }
 
     /// They know it now.
     pub(in super::super) fn told(&mut self, news: &News, now: Now) {
-        for told in &news.kept {
+        for told in news.begun.iter().chain(&news.used) {
             if let Some(session) = self.sessions.get_mut(&told.name) {
                 session.told = Some(now.heard(told.used));
             }
@@ -108,7 +113,11 @@ impl Sessions {
         let mut over = Vec::new();
         for (name, session) in &mut self.sessions {
             match all.get(name) {
-                Some(told) => session.used = session.used.max(now.heard(told.used)),
+                Some(told) => {
+                    let used = now.heard(told.used);
+                    session.used = session.used.max(used);
+                    session.told = session.told.max(Some(used));
+                }
                 None if session.told.is_some() && session.began < since => over.push(*name),
                 None => {}
             }
@@ -176,9 +185,13 @@ mod tests {
         fn exchange(&mut self, node: usize, at: Duration) {
             let now = Self::now(node, at);
             let news = self.nodes[node].news(now);
-            self.all
-                .retain(|told| !news.gone.contains(&told.name) && !news.kept.iter().any(|new| new.name == told.name));
-            self.all.extend(news.kept.iter().cloned());
+            for told in &mut self.all {
+                if let Some(used) = news.used.iter().find(|used| used.name == told.name) {
+                    told.clone_from(used);
+                }
+            }
+            self.all.retain(|told| !news.gone.contains(&told.name));
+            self.all.extend(news.begun.iter().cloned());
             self.nodes[node].told(&news, now);
             self.nodes[node].hear(&self.all, now.here, now);
             let lapsed = lapsed(&self.all, now.everywhere);
@@ -216,6 +229,31 @@ mod tests {
         two.exchange(1, at + MINUTE);
         two.exchange(0, at + MINUTE);
         assert!(!two.is_in(0, &number, at + MINUTE) && two.all.is_empty(), "signed out at the other one");
+    }
+
+    #[test]
+    fn whoever_has_signed_out_does_not_come_back_by_what_another_node_tells_of_their_last_request() {
+        let mut two = Two::new();
+        let (at, later) = (MINUTE * 40, MINUTE * 40 + USED_EVERY + Duration::from_secs(1));
+        let number = two.sign_in(at);
+        assert!(two.is_in(1, &number, at) && two.is_in(1, &number, later), "so that the second node tells of it");
+        two.nodes[0].end(&number);
+        [0, 1].into_iter().for_each(|node| two.exchange(node, later));
+        assert!(two.all.is_empty() && !two.is_in(1, &number, later), "signed out");
+        assert!(!two.is_in(0, &number, later));
+    }
+
+    #[test]
+    fn what_others_tell_of_a_session_is_not_told_again_nor_begun_anew() {
+        let mut two = Two::new();
+        let (at, later) = (MINUTE * 40, MINUTE * 42);
+        let number = two.sign_in(at);
+        // Whether it was written down is not known to the first node.
+        two.nodes[0].sessions.values_mut().for_each(|session| session.told = None);
+        assert!(two.is_in(1, &number, later));
+        two.exchange(1, later);
+        two.nodes[0].hear(&two.all, Two::now(0, later).here, Two::now(0, later));
+        assert_eq!(two.nodes[0].news(Two::now(0, later)), News::default());
     }
 
     #[test]

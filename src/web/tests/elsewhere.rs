@@ -1,7 +1,7 @@
 //! Calls of another node: shown here, ordered and heard there.
 
 use super::*;
-use crate::notice::Notice;
+use crate::notice::{Notice, What};
 
 #[tokio::test]
 async fn a_call_of_another_node_is_shown_and_whatever_is_to_be_done_with_it_is_asked_there() {
@@ -39,6 +39,29 @@ async fn a_call_of_another_node_is_shown_and_whatever_is_to_be_done_with_it_is_a
 }
 
 #[tokio::test]
+async fn an_alert_of_a_node_that_is_gone_is_handled_where_that_is_asked() {
+    let options = options(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let fixture = try_fixture_of(Bus::of_node("a"), options, None).await.expect("loopback can be bound");
+    let samples = one_of_each();
+    let alert = &samples[10];
+    for notice in [&samples[0], alert, samples.last().expect("there are some")] {
+        assert!(fixture.bus.publish_from("b", notice, Moment::now()));
+    }
+    let wire = Wire(fixture.handle.addr);
+    let What::Alert { rule, .. } = &alert.what else { panic!("it is one") };
+    let deed = serde_json::json!({ "alert_ms": alert.call_ms, "rule": rule, "deed": "acknowledge" }).to_string();
+    let ask = async |path: &str| wire.send("POST", &format!("/v1/calls/call-1/{path}"), &deed).await.status;
+    fixture.bus.set_addresses([("b".to_owned(), None)].into());
+    assert_eq!(ask("alerts").await, 421, "it is there");
+    fixture.bus.set_addresses(BTreeMap::new());
+    assert_eq!(ask("alerts").await, 202, "nobody else hears of it");
+    let handled = |board: &Board| board.call("call-1").and_then(|call| call.alerts[0].handled.clone());
+    let by = fixture.bus.with_board(handled).map(|handled| (handled.deed, handled.by));
+    assert_eq!(by, Some(("acknowledged".to_owned(), "api".to_owned())));
+    assert_eq!(ask("hangup").await, 421, "an order is for its node alone");
+}
+
+#[tokio::test]
 async fn whoever_is_sent_to_another_node_is_in_the_trail() {
     let root = tempfile::tempdir().expect("a folder");
     let store = audit::store(root.path());
@@ -49,5 +72,39 @@ async fn whoever_is_sent_to_another_node_is_in_the_trail() {
     assert_eq!(wire.ask_with_token("POST", "/v1/calls/call-1/hangup").await.status, 421);
     let trail = wire.ask_with_token("GET", "/v1/audit?kind=access&call=call-1").await.json();
     assert_eq!(trail["entries"][0]["what"]["status"], 421, "{trail}");
+    store.stop();
+}
+
+#[tokio::test]
+async fn whoever_is_erased_is_shown_no_longer_in_what_other_nodes_have_told() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = audit::store(root.path());
+    let options = options(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let fixture = try_fixture_of(Bus::of_node("a"), options, Some(store.clone())).await.expect("loopback can be bound");
+    let samples = one_of_each();
+    let mut stranger = samples[0].clone();
+    stranger.call = "call-2".to_owned();
+    let What::CallStarted { from, .. } = &mut stranger.what else { panic!("it begins") };
+    *from = "sip:13700137000@pbx.example".to_owned().into();
+    let ended = samples.last().expect("there are some");
+    let of_stranger = Notice { call: stranger.call.clone(), ..ended.clone() };
+    let alert = &samples[10];
+    for notice in [&samples[0], alert, ended, &stranger, &of_stranger] {
+        assert!(fixture.bus.publish_from("b", notice, Moment::now()));
+    }
+    // One that was taken over.
+    fixture.escalating.hear(alert, &fixture.bus, Moment::now());
+    assert_eq!(fixture.escalating.waiting().len(), 1);
+    let wire = Wire(fixture.handle.addr);
+    assert_eq!(wire.ask_with_token("GET", "/v1/calls/call-1").await.status, 200);
+    let person = r#"{"address":"13800138000","reason":"as asked for"}"#;
+    let erased = wire.send("POST", "/v1/people/erase", person).await;
+    let expected = serde_json::json!([]);
+    assert_eq!((erased.status, &erased.json()["calls"]), (200, &expected), "this node keeps none: {}", erased.body);
+    assert_eq!(wire.ask_with_token("GET", "/v1/calls/call-1").await.status, 404);
+    let list = wire.ask_with_token("GET", "/v1/calls").await.json();
+    let listed: Vec<_> = list["calls"].as_array().expect("a list").iter().map(|call| call["id"].clone()).collect();
+    assert_eq!(listed, ["call-2"], "of nobody else");
+    assert_eq!(fixture.escalating.waiting(), []);
     store.stop();
 }

@@ -14,49 +14,50 @@ use crate::shell::nats::tests::Nats;
 use crate::store::NodesOfTests;
 use crate::users::{PasswordDigest, Role};
 
-const PASSWORD: &str = "a long password";
+pub(super) const PASSWORD: &str = "a long password";
 
 /// A node with its API.
-struct Node {
-    fixture: Fixture,
-    store: Store,
+pub(super) struct Node {
+    pub(super) fixture: Fixture,
+    pub(super) store: Store,
     link: Link,
 }
 
 impl Node {
-    async fn start(name: &str, nats: &Nats, nodes: &NodesOfTests, users: &[(&str, Role)]) -> Self {
+    pub(super) async fn start(name: &str, nats: &Nats, nodes: &NodesOfTests, users: &[(&str, Role)]) -> Self {
         let (store, bus) = (nodes.store(name), Arc::new(Bus::of_node(name)));
         let address = Some(format!("https://{name}.example"));
         let node = NodeSettings { name: name.to_owned(), site: Some("trial".to_owned()), address };
-        let told = (Arc::clone(&bus), Metrics::new());
+        let escalating = Escalating::default();
+        let told = (Arc::clone(&bus), escalating.clone(), Metrics::new());
         let link = Link::start(&nats.settings(), &node, told, format!("run of {name}")).await.expect("it starts");
         let options = options(SocketAddr::from(([127, 0, 0, 1], 0)));
         let carried = (Some(store.clone()), Some(link.carrier()));
-        let fixture = fixture_on(bus, options.clone(), carried).await.expect("loopback can be bound");
+        let fixture = fixture_on(bus, options.clone(), carried, escalating).await.expect("loopback can be bound");
         let user = |(name, role): &(&str, Role)| ((*name).to_owned(), user(*role));
         let users = users.iter().map(user).collect();
         fixture.handle.exchange(LiveOptions { users, ..options.live }).expect("random numbers");
         Self { fixture, store, link }
     }
 
-    fn wire(&self) -> Wire {
+    pub(super) fn wire(&self) -> Wire {
         Wire(self.fixture.handle.addr)
     }
 
     /// What is asked by somebody who is signed in.
-    async fn ask(&self, cookie: &str, method: &str, path: &str, body: &str) -> Reply {
+    pub(super) async fn ask(&self, cookie: &str, method: &str, path: &str, body: &str) -> Reply {
         let kind = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
         self.wire().exchange(method, path, &format!("{cookie}{CONSOLE}{kind}"), body).await
     }
 }
 
-fn user(role: Role) -> UserSettings {
+pub(super) fn user(role: Role) -> UserSettings {
     let password = PasswordDigest::of(PASSWORD).expect("random numbers");
     UserSettings { role, password, serves: None, totp: None, routes: None, tenant: None }
 }
 
 /// Waits until it is so, which it becomes or the test never ends.
-async fn until(is_so: impl Fn() -> bool) {
+pub(super) async fn until(is_so: impl Fn() -> bool) {
     while !is_so() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -191,14 +192,14 @@ async fn whoever_is_made_at_one_node_signs_in_at_all_and_is_out_everywhere_when_
 }
 
 /// Where a node's libraries lie.
-fn folder_of(root: &std::path::Path, name: &str) -> std::path::PathBuf {
+pub(super) fn folder_of(root: &std::path::Path, name: &str) -> std::path::PathBuf {
     let folder = root.join(name).join("knowledge");
     std::fs::create_dir_all(&folder).expect("a folder");
     folder
 }
 
 /// Has a node read again whatever is asked of it, or refuse that.
-fn reading_again(node: &mut Node, outcome: Result<Reloaded, Vec<Fault>>) -> tokio::task::JoinHandle<()> {
+pub(super) fn reading_again(node: &mut Node, outcome: Result<Reloaded, Vec<Fault>>) -> tokio::task::JoinHandle<()> {
     let (_, unused) = mpsc::channel(1);
     let mut asks = std::mem::replace(&mut node.fixture.asks, unused);
     tokio::spawn(async move {

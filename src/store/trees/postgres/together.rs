@@ -5,11 +5,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Postgres, lock, said};
+use super::{Pair, Postgres, lock, said};
 
 const FIRST: &str =
     "INSERT INTO calmline_values (store, tree, key, value) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-const REMOVE_BEFORE: &str = "DELETE FROM calmline_values WHERE store = $1 AND tree = $2 AND key < $3";
+const UPDATE: &str = "UPDATE calmline_values AS there SET value = changed.value
+    FROM UNNEST($3::bytea[], $4::bytea[]) AS changed (key, value)
+    WHERE there.store = $1 AND there.tree = $2 AND there.key = changed.key";
+const REMOVE_BEFORE: &str = "DELETE FROM calmline_values WHERE store = $1 AND tree = $2 AND key = ANY(ARRAY(
+    SELECT key FROM calmline_values WHERE store = $1 AND tree = $2 AND key < $3 ORDER BY key LIMIT $4))";
 const TAKE: &str = "INSERT INTO calmline_leases AS lease (site, name, holder, until)
     VALUES ($1, $2, $3, clock_timestamp() + $4 * interval '1 millisecond')
     ON CONFLICT (site, name) DO UPDATE SET holder = excluded.holder, until = excluded.until
@@ -34,10 +38,22 @@ impl Postgres {
         self.get(tree, key)?.ok_or_else(|| "a value was removed as it was set".to_owned())
     }
 
-    pub(in super::super) fn remove_before(&self, tree: &'static str, before: &[u8]) -> Result<u64, String> {
+    pub(in super::super) fn update(&self, tree: &'static str, changed: Vec<Pair>) -> Result<(), String> {
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let (writing, store) = (Arc::clone(&self.writing), self.store);
+        let (keys, values): (Vec<Vec<u8>>, Vec<Vec<u8>>) = changed.into_iter().unzip();
+        self.wait(async move {
+            let update = sqlx::query(UPDATE).bind(store).bind(tree).bind(keys).bind(values);
+            update.execute(&mut *writing.lock().await).await.map(drop).map_err(said)
+        })
+    }
+
+    pub(in super::super) fn remove_before(&self, tree: &'static str, before: &[u8], max: u32) -> Result<u64, String> {
         let (writing, store, before) = (Arc::clone(&self.writing), self.store, before.to_vec());
         self.wait(async move {
-            let remove = sqlx::query(REMOVE_BEFORE).bind(store).bind(tree).bind(before);
+            let remove = sqlx::query(REMOVE_BEFORE).bind(store).bind(tree).bind(before).bind(i64::from(max));
             let removed = remove.execute(&mut *writing.lock().await).await.map_err(said)?;
             Ok(removed.rows_affected())
         })

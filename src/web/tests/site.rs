@@ -1,0 +1,117 @@
+//! Several nodes of one site, where something goes amiss: one is gone, or has its turn when another one asks.
+
+use super::forward::{Node, PASSWORD, folder_of, reading_again, until, user};
+use super::people::{cookie, sign_in};
+use super::*;
+use crate::notice::What;
+use crate::settings::UserSettings;
+use crate::shell::nats::tests::Nats;
+use crate::store::NodesOfTests;
+use crate::users::Role;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_who_come_at_once_from_a_node_that_is_gone_are_signed_in() {
+    let (Some(nats), Some(nodes)) = (Nats::start(""), NodesOfTests::new()) else { return };
+    let li: BTreeMap<String, UserSettings> = [("li".to_owned(), user(Role::Supervisor))].into();
+    let mut started = Vec::new();
+    for name in ["a", "b"] {
+        let node = Node::start(name, &nats, &nodes, &[]).await;
+        let live = LiveOptions { users: li.clone(), ..options(node.fixture.handle.addr).live };
+        node.fixture.handle.exchange(live).expect("random numbers");
+        started.push(node);
+    }
+    let [a, b] = &started[..] else { unreachable!("there are two") };
+    let mut cookies = Vec::new();
+    for _ in 0..10 {
+        let signed_in = sign_in(&a.wire(), "li", PASSWORD).await;
+        assert_eq!(signed_in.status, 200, "{}", signed_in.body);
+        cookies.push(cookie(&signed_in));
+    }
+    let asked = cookies.iter().map(|cookie| b.ask(cookie, "GET", "/v1/session", ""));
+    let replies = futures::future::join_all(asked).await;
+    assert_eq!(replies.iter().map(|reply| reply.status).collect::<Vec<_>>(), [200; 10]);
+    started.iter().for_each(|node| node.store.stop());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_that_other_nodes_do_not_hear_of_says_so() {
+    let (Some(nats), Some(nodes)) = (Nats::start(""), NodesOfTests::new()) else { return };
+    let root = tempfile::tempdir().expect("a folder");
+    let mut a = Node::start("a", &nats, &nodes, &[]).await;
+    let b = Node::start("b", &nats, &nodes, &[]).await;
+    let file = folder_of(root.path(), "a").join("own.toml");
+    std::fs::write(&file, library::OWN).expect("written");
+    let settings = Settings::parse("[knowledge]\n", &root.path().join("a/calmline.toml")).expect("good");
+    let live = LiveOptions { libraries: Libraries::of(&settings), ..options(a.fixture.handle.addr).live };
+    a.fixture.handle.exchange(live).expect("random numbers");
+    let reader = reading_again(&mut a, Ok(Reloaded { policies: Vec::new(), needs_restart: Vec::new() }));
+    let (lease, lasts) = (|| "configuration".to_owned(), Duration::from_secs(60));
+    assert_eq!(b.store.has_lease(lease(), lasts).await, Ok(true), "b has its turn");
+    let alone = a.wire().ask_with_token("POST", "/v1/reload").await;
+    let is_said = alone.body.contains("in force at this node alone") && alone.body.contains("changed by another node");
+    assert!(alone.status == 503 && is_said, "{} {}", alone.status, alone.body);
+
+    b.store.give_back(lease()).await.expect("it answers");
+    let given = a.wire().ask_with_token("POST", "/v1/reload").await;
+    assert_eq!(given.status, 200, "{}", given.body);
+    // What all have already is kept from nobody.
+    assert_eq!(b.store.has_lease(lease(), lasts).await, Ok(true));
+    let same = a.wire().ask_with_token("POST", "/v1/reload").await;
+    assert_eq!(same.status, 200, "{}", same.body);
+    reader.abort();
+    [&a, &b].into_iter().for_each(|node| node.store.stop());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_that_is_erased_at_its_node_is_shown_no_longer_by_any() {
+    let (Some(nats), Some(nodes)) = (Nats::start(""), NodesOfTests::new()) else { return };
+    let (a, b) = (Node::start("a", &nats, &nodes, &[]).await, Node::start("b", &nats, &nodes, &[]).await);
+    until(|| !a.fixture.bus.others().is_empty() && !b.fixture.bus.others().is_empty()).await;
+    let samples = one_of_each();
+    let mut begun = samples[0].clone();
+    let What::CallStarted { from, .. } = &mut begun.what else { panic!("it begins") };
+    *from = b.store.pseudonym("13800138000").expect("a person").into();
+    for notice in [&begun, samples.last().expect("there are some")] {
+        b.fixture.bus.publish(notice);
+        b.store.keep(notice, Moment::now());
+    }
+    let is_shown = || a.fixture.bus.with_board(|board| board.call("call-1").is_some_and(|call| call.ended.is_some()));
+    until(is_shown).await;
+    let person = r#"{"address":"13800138000","reason":"as asked for"}"#;
+    let erased = a.wire().send("POST", "/v1/people/erase", person).await;
+    assert_eq!(erased.json()["others"][0]["answer"]["calls"], serde_json::json!(["call-1"]), "{}", erased.body);
+    until(|| !is_shown()).await;
+    [&a, &b].into_iter().for_each(|node| node.store.stop());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_for_a_person_at_one_node_is_taken_for_nobody_at_all_of_them() {
+    let (Some(nats), Some(nodes)) = (Nats::start(""), NodesOfTests::new()) else { return };
+    let (a, b) = (Node::start("a", &nats, &nodes, &[]).await, Node::start("b", &nats, &nodes, &[]).await);
+    while a.fixture.bus.others().is_empty() || b.fixture.bus.others().is_empty() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let person = r#"{"address":"13800138000"}"#;
+    let key = async |node: &Node| node.wire().send("POST", "/v1/people/key", person).await.json()["person"].clone();
+    let (at_a, at_b) = (key(&a).await, key(&b).await);
+    assert_ne!(at_a, at_b, "each node has its own");
+    let ask = async |node: &Node, deed: &str, address: &Value| {
+        let reason = if ["erase", "hold"].contains(&deed) { r#","reason":"as asked for""# } else { "" };
+        let body = format!(r#"{{"address":{address}{reason}}}"#);
+        node.wire().send("POST", &format!("/v1/people/{deed}"), &body).await
+    };
+    for deed in ["calls", "hold", "erase"] {
+        let refused = ask(&a, deed, &at_a).await;
+        problem(&refused, 400);
+        assert!(refused.body.contains("at one node of the site"), "{}", refused.body);
+        assert_eq!(ask(&a, deed, &format!("nobody-{deed}@pbx.example").into()).await.status, 200, "an address is not");
+    }
+    let held = ask(&a, "hold", &"13800138000".into()).await;
+    assert_eq!((held.status, &held.json()["others"][0]["status"]), (200, &200.into()), "{}", held.body);
+    // A list of holds has nothing else to release one by.
+    let released = ask(&a, "release", &at_b).await;
+    assert_eq!((released.status, &released.json()["others"][0]["status"]), (404, &200.into()), "{}", released.body);
+    let released = ask(&a, "release", &at_a).await;
+    assert_eq!((released.status, &released.json()["others"][0]["status"]), (200, &404.into()), "{}", released.body);
+    [&a, &b].into_iter().for_each(|node| node.store.stop());
+}
