@@ -134,7 +134,9 @@ impl Origin {
 
 /// The files that `parts` names; ways that are not absolute start at the configuration's folder.
 fn named(path: &Path, parts: Option<Value>) -> Result<Vec<PathBuf>, Fault> {
-    let Some(parts) = parts else { return Ok(Vec::new()) };
+    let Some(parts) = parts.filter(|parts| parts.as_array().is_none_or(|files| !files.is_empty())) else {
+        return Ok(Vec::new());
+    };
     let fault = |found: String| Fault {
         file: path.to_owned(),
         key: "parts".to_owned(),
