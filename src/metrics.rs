@@ -43,10 +43,10 @@ use table::{
     LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, LOAD_CHANGES, LOAD_INFO, LOAD_LATENESS, LOAD_SHARE,
     MEDIA_RESTARTS, MESSAGES_DROPPED, OBSERVATIONS, OUTCOMES, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED,
     PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES, POLICY_INFO, PROMPTS, REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG,
-    RECOGNITION_RATIO, RECOGNITION_RESTARTS, RECOGNITION_UP, REINVITES, RELOADS, REPLIES_SUGGESTED, REROUTE_ANSWER,
-    REROUTE_GAP, REROUTES, SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED,
-    SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP,
-    UTTERANCES,
+    RECOGNITION_RATIO, RECOGNITION_RESTARTS, RECOGNITION_UNDECODED, RECOGNITION_UP, REINVITES, RELOADS,
+    REPLIES_SUGGESTED, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS,
+    SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS,
+    TRUNK_REGISTERED, TRUNK_UP, UTTERANCES,
 };
 pub use table::{Kind, Metric, TABLE};
 
@@ -374,8 +374,9 @@ impl Metrics {
 
     /// Whether words are heard, and what that costs.
     pub fn set_recognition(&self, up: bool, figures: &RecognizingFigures) {
-        let RecognizingFigures { heard, decoded, busy, backlog, dropped, restarts } = figures;
+        let RecognizingFigures { heard, decoded, busy, backlog, dropped, undecoded, restarts } = figures;
         self.counter(&RECOGNITION_RESTARTS, &[]).absolute(*restarts);
+        self.counter(&RECOGNITION_UNDECODED, &[]).absolute(*undecoded);
         self.gauge(&RECOGNITION_UP, &[]).set(f64::from(u8::from(up)));
         self.gauge(&RECOGNITION_BACKLOG, &[]).set(backlog.as_secs_f64());
         let ratio = busy.as_secs_f64() / heard.as_secs_f64().max(f64::MIN_POSITIVE);

@@ -7,6 +7,7 @@
 mod add;
 mod choose;
 mod package;
+mod place;
 mod pull;
 
 use std::path::{Path, PathBuf};

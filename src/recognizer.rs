@@ -27,7 +27,10 @@ const LIST_BYTES_MAX: u64 = 1 << 20;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Engine {
     /// The model that comes with the program: the phrases of the lists and nothing else.
-    BuiltIn,
+    BuiltIn {
+        /// The ONNX Runtime library; searched for when not given.
+        runtime: Option<PathBuf>,
+    },
     /// pocketsphinx: the phrases of the lists and nothing else. Its library is searched for when not given.
     Phrases {
         /// The library.
@@ -53,6 +56,16 @@ impl Engine {
         match self {
             Engine::Remote(remote) => remote.fallback.as_deref_mut(),
             local => Some(local),
+        }
+    }
+
+    /// Has whatever computes by ONNX Runtime here do so by this library.
+    pub fn run_by(&mut self, library: Option<&Path>) {
+        match self.local_mut() {
+            Some(Engine::BuiltIn { runtime } | Engine::Dictation(Dictation { runtime, .. })) => {
+                *runtime = library.map(Path::to_owned);
+            }
+            _ => {}
         }
     }
 }
@@ -94,7 +107,7 @@ pub struct RemoteFiles {
 
 #[derive(Debug, Clone)]
 enum Models {
-    BuiltIn,
+    BuiltIn { runtime: Option<PathBuf> },
     Phrases { library: Option<PathBuf>, models: Vec<ModelFolder> },
     Dictation { dictation: Dictation, models: Vec<StreamingFolder> },
 }
@@ -144,9 +157,9 @@ impl RecognizerFiles {
 
     fn load_those(&self, is_wanted: impl Fn(Language) -> bool, wanted: &str) -> Result<Box<dyn Recognizer>, String> {
         let recognizer: Box<dyn Recognizer> = match self.models.as_ref().map_err(String::clone)? {
-            Models::BuiltIn => {
+            Models::BuiltIn { runtime } => {
                 let lists: Vec<_> = self.lists.iter().filter(|list| is_wanted(list.language)).cloned().collect();
-                let runtime = Runtime::find(None).map_err(|error| error.to_string())?;
+                let runtime = Runtime::find(runtime.as_deref()).map_err(|error| error.to_string())?;
                 Box::new(BuiltInRecognizer::new(&runtime, &lists).map_err(|error| error.to_string())?)
             }
             Models::Phrases { library, models } => {
@@ -200,7 +213,7 @@ impl RecognizerFiles {
 impl Models {
     fn read(folder: &Path, engine: &Engine, trust: &Trust) -> Result<Self, String> {
         let name = match engine {
-            Engine::BuiltIn => return Ok(Models::BuiltIn),
+            Engine::BuiltIn { runtime } => return Ok(Models::BuiltIn { runtime: runtime.clone() }),
             Engine::Dictation(_) => EngineName::SherpaOnnx,
             Engine::Phrases { .. } | Engine::Remote(_) => EngineName::Pocketsphinx,
         };
@@ -217,7 +230,7 @@ impl Models {
                 let models = packages.iter().map(|package| package.streaming()).collect::<Result<_, _>>();
                 models.map(|models| Models::Dictation { dictation: dictation.clone(), models })
             }
-            Engine::BuiltIn => return Ok(Models::BuiltIn),
+            Engine::BuiltIn { runtime } => return Ok(Models::BuiltIn { runtime: runtime.clone() }),
             Engine::Remote(_) => return Err("a recogniser elsewhere does not stand in for another one".to_owned()),
         };
         models.map_err(|error| error.to_string())

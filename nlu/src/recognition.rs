@@ -197,7 +197,7 @@ pub struct RecognizerFigures {
     pub samples: u64,
     /// Those of them that were speech and were decoded, partial transcripts left out.
     pub samples_decoded: u64,
-    /// Stretches of speech that were dropped because too many waited.
+    /// Stretches of speech that were dropped because too much waited or the model failed on them.
     pub utterances_dropped: u64,
 }
 

@@ -67,7 +67,7 @@ fn engine(args: &EvalAsrArgs) -> Result<Engine, Failure> {
     match args.engine.as_str() {
         name if name == EngineName::Pocketsphinx.name() => Ok(Engine::Phrases { library: args.library.clone() }),
         name if name == EngineName::SherpaOnnx.name() => Ok(Engine::Dictation(Dictation::default())),
-        name if name == EngineKind::BuiltIn.name() => Ok(Engine::BuiltIn),
+        name if name == EngineKind::BuiltIn.name() => Ok(Engine::BuiltIn { runtime: None }),
         other => {
             let expected = "built-in, pocketsphinx or sherpa-onnx";
             Err(Failure::Failed(format!("--engine: expected {expected}, found {other}")))

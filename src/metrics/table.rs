@@ -414,6 +414,12 @@ pub const RECOGNITION_AUDIO: Metric = counter(
 /// Recogniser restarts.
 pub const RECOGNITION_RESTARTS: Metric =
     counter("calmline_recognition_restarts_total", &[], "How often the recogniser broke and another one was loaded.");
+/// Stretches that nobody decoded.
+pub const RECOGNITION_UNDECODED: Metric = counter(
+    "calmline_recognition_undecoded_total",
+    &[],
+    "Stretches of speech that the recogniser took and did not decode: too much waited, or it failed on them.",
+);
 /// Words that were read.
 pub const UTTERANCES: Metric = counter(
     "calmline_utterances_total",
@@ -565,6 +571,7 @@ pub const TABLE: &[Metric] = &[
     RECOGNITION_RATIO,
     RECOGNITION_AUDIO,
     RECOGNITION_RESTARTS,
+    RECOGNITION_UNDECODED,
     REMOTE_RECOGNITION_UP,
     REMOTE_RECOGNITION_STREAMS,
     REMOTE_RECOGNITION_CONNECTIONS,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::package::{
     CTC, EngineName, FILES_MAX, MANIFEST, Manifest, ManifestFile, PIECES, Package, PackageError, TRANSDUCER,
 };
+use super::place;
 use crate::cli::{Failure, ModelsAddArgs};
 use crate::recognizer::{Dictation, load_streaming};
 use crate::signed;
@@ -15,21 +16,28 @@ const ACOUSTIC_FILES: [&str; 2] = ["mdef", "feat.params"];
 /// What the tokens of a streaming model are called wherever it is published.
 const TOKENS: &str = "tokens.txt";
 
-/// Copies the model, and writes its manifest last: a package without one is none.
+/// Copies the model beside its place, and puts it there once it is whole; its manifest is written last: a package without
+/// one is none.
 pub(super) fn add(args: &ModelsAddArgs) -> Result<Package, Failure> {
-    if args.path.join(TOKENS).is_file() && !args.path.join(MANIFEST).is_file() {
-        let added = add_streaming(args).map_err(|error| Failure::Failed(error.to_string()))?;
-        return check_streaming(added);
+    let is_package = args.path.join(MANIFEST).is_file();
+    let is_streaming = !is_package && args.path.join(TOKENS).is_file();
+    let added = match (is_package, is_streaming) {
+        (true, _) => add_package(args),
+        (false, true) => add_streaming(args),
+        (false, false) => add_loose(args),
+    };
+    let package = added.map_err(|error| Failure::Failed(error.to_string()))?;
+    if is_streaming {
+        check_streaming(&package)?;
     }
-    let added = if args.path.join(MANIFEST).is_file() { add_package(args) } else { add_loose(args) };
-    added.map_err(|error| Failure::Failed(error.to_string()))
+    place::put(package).map_err(|error| Failure::Failed(error.to_string()))
 }
 
 /// A package as another machine has it.
 fn add_package(args: &ModelsAddArgs) -> Result<Package, PackageError> {
     let source = Package::open(args.path.clone())?;
     source.verify()?;
-    let folder = args.to.models.join(&source.manifest.name);
+    let folder = place::fresh(&args.to.models, &source.manifest.name, &[&args.path])?;
     for file in &source.manifest.files {
         copy(&source.folder.join(&file.path), &folder.join(&file.path))?;
     }
@@ -51,7 +59,6 @@ fn add_loose(args: &ModelsAddArgs) -> Result<Package, PackageError> {
         return Err(PackageError::wrong(&args.path, expected, "none"));
     };
     let name = args.name.clone().unwrap_or_else(|| language.clone());
-    let folder = args.to.models.join(&name);
     let mut manifest = Manifest {
         name,
         language: language.clone(),
@@ -72,6 +79,7 @@ fn add_loose(args: &ModelsAddArgs) -> Result<Package, PackageError> {
     manifest.files.push(ManifestFile::of(dictionary, manifest.dictionary.clone())?);
     // What cannot be read again is not written.
     Manifest::parse(&written(&manifest), &args.path)?;
+    let folder = place::fresh(&args.to.models, &manifest.name, &[&args.path, dictionary])?;
     for (source, file) in sources.iter().chain([dictionary]).zip(&manifest.files) {
         copy(source, &folder.join(&file.path))?;
     }
@@ -103,8 +111,6 @@ fn add_streaming(args: &ModelsAddArgs) -> Result<Package, PackageError> {
         }
     };
     let name = args.name.clone().unwrap_or_else(|| format!("{language}-streaming"));
-    // Beside the one that may be in use, until it is known to load.
-    let folder = args.to.models.join(format!("{name}.new"));
     let mut manifest = Manifest {
         name,
         language: language.clone(),
@@ -122,10 +128,7 @@ fn add_streaming(args: &ModelsAddArgs) -> Result<Package, PackageError> {
         manifest.files.push(ManifestFile::of(from, to.clone())?);
     }
     Manifest::parse(&written(&manifest), &args.path)?;
-    if folder.exists() {
-        // Left by one that was cut off.
-        fs::remove_dir_all(&folder).map_err(PackageError::file(&folder))?;
-    }
+    let folder = place::fresh(&args.to.models, &manifest.name, &[&args.path])?;
     files.iter().try_for_each(|(from, to)| copy(from, &folder.join(to)))?;
     finish_loose(folder, manifest)
 }
@@ -140,23 +143,13 @@ fn published(folder: &Path) -> Result<Vec<String>, PackageError> {
     Ok(names)
 }
 
-/// Loads a streaming model that was added, and puts it in its place; one that does not load is no package.
-fn check_streaming(package: Package) -> Result<Package, Failure> {
+/// Loads a streaming model that was added; one that does not load is no package.
+fn check_streaming(package: &Package) -> Result<(), Failure> {
     let folder = package.streaming().map_err(|error| Failure::Failed(error.to_string()))?;
-    let at = |path: &Path| {
-        let path = path.display().to_string();
-        move |error| Failure::of(path, error)
-    };
-    if let Err(why) = load_streaming(&folder, &Dictation::default()) {
-        fs::remove_dir_all(&package.folder).map_err(at(&package.folder))?;
-        return Err(Failure::Failed(why));
-    }
-    let place = package.folder.with_file_name(&package.manifest.name);
-    if place.exists() {
-        fs::remove_dir_all(&place).map_err(at(&place))?;
-    }
-    fs::rename(&package.folder, &place).map_err(at(&place))?;
-    Ok(Package { folder: place, ..package })
+    let Err(why) = load_streaming(&folder, &Dictation::default()) else { return Ok(()) };
+    let path = package.folder.display().to_string();
+    fs::remove_dir_all(&package.folder).map_err(|error| Failure::of(path, error))?;
+    Err(Failure::Failed(why))
 }
 
 /// Verifies the copies of a package's files and writes its manifest behind them, with the signature that came with it.
@@ -245,6 +238,70 @@ pub(super) mod tests {
         let error = there[0].verify().expect_err("not in the manifest").to_string();
         assert!(error.contains("acoustic/sendump: expected a file of the manifest"), "{error}");
         fs::remove_dir_all(folder).expect("removed");
+    }
+
+    #[test]
+    fn what_lies_in_the_place_is_not_added_to_itself() {
+        let folder = folder("add-itself");
+        let models = folder.join("models");
+        let package = loose(&folder, "from", "zh", &["mdef", "feat.params", "means"]);
+        let args = |path: &Path, language: Option<&str>| ModelsAddArgs {
+            path: path.to_owned(),
+            to: ModelsArgs { models: models.clone() },
+            name: None,
+            language: language.map(str::to_owned),
+            dictionary: language.map(|_| folder.join("zh.dic")),
+            licence: None,
+        };
+        let package = add(&ModelsAddArgs { to: ModelsArgs { models: models.clone() }, ..package }).expect("added");
+        let winding = models.join("../models/zh");
+        for (path, language) in
+            [(&package.folder, None), (&winding, None), (&package.folder.join("acoustic"), Some("zh"))]
+        {
+            let error = add(&args(path, language)).expect_err("the package itself").to_string();
+            assert!(error.contains("elsewhere than where it is to go"), "{error}");
+            package.verify().expect("untouched");
+        }
+        // A model that somebody has unpacked where its package would go.
+        let unpacked = models.join("en-streaming");
+        fs::create_dir_all(&unpacked).expect("made");
+        for name in ["tokens.txt", "model.onnx"] {
+            fs::write(unpacked.join(name), name).expect("written");
+        }
+        let error = add(&args(&unpacked, Some("en"))).expect_err("no package").to_string();
+        assert!(error.contains("a package or nothing"), "{error}");
+        assert!(unpacked.join("model.onnx").is_file(), "somebody's model is gone");
+        fs::remove_dir_all(folder).expect("removed");
+    }
+
+    #[test]
+    fn a_package_takes_the_place_of_another_whole_and_none_counts_before() {
+        let folder = folder("add-again");
+        add(&loose(&folder, "old", "zh", &["mdef", "feat.params", "means"])).expect("added");
+        // Left by one that was cut off.
+        let models = folder.join("models");
+        let cut_off = models.join("zh.new");
+        fs::create_dir_all(&cut_off).expect("made");
+        fs::write(cut_off.join(MANIFEST), "cut o").expect("written");
+        assert_eq!(installed(&models).expect("one is no package yet").len(), 1);
+        add(&loose(&folder, "new", "zh", &["mdef", "feat.params"])).expect("added in its place");
+        let there = installed(&models).expect("packages");
+        assert_eq!((there.len(), there[0].manifest.files.len()), (1, 3));
+        there[0].verify().expect("nothing of the other one");
+        assert!(!cut_off.exists(), "something is left");
+        fs::remove_dir_all(folder).expect("removed");
+    }
+
+    /// What adds an acoustic model of these files to `models` in a folder.
+    pub(in crate::models) fn loose(folder: &Path, from: &str, language: &str, files: &[&str]) -> ModelsAddArgs {
+        let path = folder.join(from);
+        fs::create_dir_all(&path).expect("made");
+        files.iter().for_each(|name| fs::write(path.join(name), name).expect("written"));
+        let dictionary = folder.join("zh.dic");
+        fs::write(&dictionary, "我 w o\n").expect("written");
+        let to = ModelsArgs { models: folder.join("models") };
+        let (name, language) = (None, Some(language.to_owned()));
+        ModelsAddArgs { path, to, name, language, dictionary: Some(dictionary), licence: None }
     }
 
     /// A folder of its own for a test.

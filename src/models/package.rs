@@ -8,6 +8,7 @@ use nlu::recognition::{Language, ModelFolder};
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
+use super::place::NEW;
 use crate::hexadecimal::hexadecimal;
 use crate::signed::Trust;
 
@@ -152,7 +153,7 @@ impl PackageError {
     }
 }
 
-/// Every package in a folder, by name; a folder that is not there has none.
+/// Every package in a folder, by name, but for those that are being put together; a folder that is not there has none.
 ///
 /// # Errors
 /// When a manifest is not one.
@@ -163,7 +164,9 @@ pub fn installed(models: &Path) -> Result<Vec<Package>, PackageError> {
         Err(error) => return Err(PackageError::file(models)(error)),
     };
     let folders = entries.take(PACKAGES_MAX).filter_map(Result::ok).map(|entry| entry.path());
-    let mut folders: Vec<PathBuf> = folders.filter(|folder| folder.join(MANIFEST).is_file()).collect();
+    let is_new = |folder: &Path| folder.as_os_str().as_encoded_bytes().ends_with(NEW.as_bytes());
+    let mut folders: Vec<PathBuf> =
+        folders.filter(|folder| !is_new(folder) && folder.join(MANIFEST).is_file()).collect();
     folders.sort();
     folders.into_iter().map(Package::open).collect()
 }
@@ -266,8 +269,10 @@ impl Manifest {
             toml::from_str(text).map_err(|error| PackageError::wrong(path, "a manifest", error.message()))?;
         manifest.language(path)?;
         let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        if manifest.name.is_empty() || manifest.name.starts_with('.') || !manifest.name.chars().all(is_name) {
-            return Err(PackageError::wrong(path, "a name of letters, digits, -, _ and .", manifest.name));
+        let is_reserved = manifest.name.starts_with('.') || manifest.name.ends_with(NEW);
+        if manifest.name.is_empty() || is_reserved || !manifest.name.chars().all(is_name) {
+            let expected = format!("a name of letters, digits, -, _ and ., without {NEW} at its end");
+            return Err(PackageError::wrong(path, expected, manifest.name));
         }
         if manifest.files.is_empty() || manifest.files.len() > FILES_MAX {
             let found = format!("{} files", manifest.files.len());
@@ -378,6 +383,7 @@ mod tests {
         check(manifest("fr", ENGINE, "zh-8k", "a/mdef", HASH), "language = \"zh\" or \"en\"");
         check(manifest("zh", "whisper", "zh-8k", "a/mdef", HASH), "expected `pocketsphinx` or `sherpa-onnx`");
         check(manifest("zh", ENGINE, "../zh", "a/mdef", HASH), "a name of letters");
+        check(manifest("zh", ENGINE, "zh.new", "a/mdef", HASH), "without .new at its end");
         check(manifest("zh", ENGINE, "zh", "../../etc/passwd", HASH), "paths inside the package");
         check(manifest("zh", ENGINE, "zh", "/etc/passwd", HASH), "paths inside the package");
         check(manifest("zh", ENGINE, "zh", "a", "12"), "64 hexadecimal digits");

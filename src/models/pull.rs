@@ -12,6 +12,7 @@ use reqwest::{Client, StatusCode, Url};
 
 use super::add::{finish, make_folder_of};
 use super::package::{Manifest, ManifestFile, Package, PackageError};
+use super::place;
 use crate::cli::{Failure, ModelsPullArgs};
 use crate::signed::{PublicKey, Trust};
 
@@ -20,7 +21,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// The longest manifest.
 const MANIFEST_BYTES_MAX: usize = 1 << 20;
 
-/// Fetches what the manifest names.
+/// Fetches what the manifest names beside its place, and puts it there once it is whole: what is in use stays whole, too.
 pub(super) fn pull(args: &ModelsPullArgs) -> Result<Package, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::of("starting the runtime", error))?;
@@ -36,13 +37,24 @@ async fn fetch_package(args: &ModelsPullArgs) -> Result<Package, String> {
     // Nothing is asked of a server that an unsigned manifest names.
     let signature = fetch_signature(&client, &address, &args.trusted, text.as_bytes()).await?;
     let manifest = Manifest::parse(&text, Path::new(address.as_str())).map_err(|error| error.to_string())?;
-    let folder = args.to.models.join(&manifest.name);
+    let named = |error: PackageError| error.to_string();
+    let (place, folder) = (args.to.models.join(&manifest.name), place::beside(&args.to.models, &manifest.name));
+    place::check(&place).map_err(named)?;
+    if let Ok(there) = Package::open(place.clone()).and_then(|there| there.verify().map(|()| there))
+        && there.manifest == manifest
+    {
+        return finish(Package { text, ..there }, signature.as_deref()).map_err(named);
+    }
     for file in &manifest.files {
         let from = address.join(file.url.as_deref().unwrap_or(&file.path));
         let from = from.map_err(|error| format!("{}: expected a URL, found: {error}", file.path))?;
-        fetch_file(&client, &from, file, &folder.join(&file.path)).await?;
+        fetch_file(&client, &from, file, &folder.join(&file.path), &place.join(&file.path)).await?;
     }
-    finish(Package { folder, manifest, text }, signature.as_deref()).map_err(|error| error.to_string())
+    let files: Vec<PathBuf> = manifest.files.iter().map(|file| folder.join(&file.path)).collect();
+    // Left by an earlier version that was cut off.
+    place::prune(&folder, &|path| files.iter().any(|file| file == path))
+        .map_err(|e| named(PackageError::file(&folder)(e)))?;
+    finish(Package { folder, manifest, text }, signature.as_deref()).and_then(place::put).map_err(named)
 }
 
 /// The signature that lies beside a manifest, where anybody has to have signed it.
@@ -76,12 +88,15 @@ async fn fetch_text(client: &Client, address: &Url) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| format!("{address}: expected a manifest, found bytes that are no text"))
 }
 
-/// Fetches one file beside its place, and puts it there once it is the right one.
-async fn fetch_file(client: &Client, from: &Url, file: &ManifestFile, to: &Path) -> Result<(), String> {
+/// Fetches one file beside its place, and puts it there once it is the right one; `there`: where it may be already.
+async fn fetch_file(client: &Client, from: &Url, file: &ManifestFile, to: &Path, there: &Path) -> Result<(), String> {
     if file.verify(to).is_ok() {
         return Ok(());
     }
     make_folder_of(to).map_err(|error| error.to_string())?;
+    if file.verify(there).is_ok() {
+        return fs::copy(there, to).map(drop).map_err(|error| PackageError::file(to)(error).to_string());
+    }
     let part = part_of(to);
     fetch_rest(client, from, file, &part).await?;
     if let Err(error) = file.verify(&part) {
@@ -149,7 +164,9 @@ mod tests {
 
     use super::*;
     use crate::cli::ModelsArgs;
-    use crate::models::add::tests::folder;
+    use crate::models::add::add;
+    use crate::models::add::tests::{folder, loose};
+    use crate::models::installed;
     use crate::signed::{beside, make_key, sign};
 
     /// SHA-256 of `test`.
@@ -161,7 +178,7 @@ mod tests {
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
         let server = serve(&asked, b"test", "");
         let args = arguments(server, &folder);
-        let acoustic = folder.join("zh/acoustic");
+        let acoustic = folder.join("zh.new/acoustic");
         fs::create_dir_all(&acoustic).expect("made");
         fs::write(acoustic.join("mdef.part"), "te").expect("written");
         let package = pull(&args).expect("pulled");
@@ -184,9 +201,32 @@ mod tests {
             let server = serve(&Arc::default(), content, "");
             let error = pull(&arguments(server, &folder)).expect_err("wrong").to_string();
             assert!(error.contains("mdef") && error.contains(expected), "{error}");
-            assert!(!folder.join("zh/acoustic/mdef").exists() && !folder.join("zh/manifest.toml").exists());
+            assert!(!folder.join("zh").exists() && !folder.join("zh.new/acoustic/mdef").exists());
             fs::remove_dir_all(folder).expect("removed");
         }
+    }
+
+    #[test]
+    fn what_is_in_use_stays_whole_until_another_version_is() {
+        let folder = folder("pull-again");
+        let models = folder.join("models");
+        add(&loose(&folder, "from", "zh", &["mdef", "feat.params", "means"])).expect("an earlier version");
+        let there = |expected: usize| {
+            let packages = installed(&models).expect("packages");
+            assert_eq!((packages.len(), packages[0].manifest.files.len()), (1, expected));
+            packages[0].verify().expect("whole");
+        };
+        // Left by a pull of a version between them.
+        fs::create_dir_all(models.join("zh.new/acoustic")).expect("made");
+        fs::write(models.join("zh.new/acoustic/sendump.part"), "te").expect("written");
+        let server = serve(&Arc::default(), b"tes", "");
+        pull(&arguments(server, &models)).expect_err("cut off");
+        there(4);
+        let server = serve(&Arc::default(), b"test", "");
+        pull(&arguments(server, &models)).expect("pulled");
+        there(2);
+        assert!(!models.join("zh.new").exists(), "something is left");
+        fs::remove_dir_all(folder).expect("removed");
     }
 
     #[test]

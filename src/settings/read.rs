@@ -44,7 +44,6 @@ use super::{
     PortRange, ReportWay, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TextModelChoice,
     TrunkSettings, Zone,
 };
-use crate::recognizer::Engine;
 use crate::shell::media::{MediaIo, MediaPriority};
 use crate::signed::Trust;
 
@@ -142,9 +141,8 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         routes: Routes::default(),
         written: Written::default(),
     };
-    let local = settings.recognition.as_mut().and_then(|wanted| wanted.engine.local_mut());
-    if let Some(Engine::Dictation(dictation)) = local {
-        dictation.runtime.clone_from(&settings.listening.runtime);
+    if let Some(wanted) = &mut settings.recognition {
+        wanted.engine.run_by(settings.listening.runtime.as_deref());
     }
     let routes = route::read_routes(&mut root, &settings.targets);
     check_ports(&mut root, &settings);

@@ -119,7 +119,7 @@ fn read_engine(section: &mut Section<'_>, folder: &Path) -> Engine {
     let library = section.read("library", "a file's path", path(folder));
     let dictation = read_dictation(section);
     let local = |named: Named| match named {
-        Named::BuiltIn => Engine::BuiltIn,
+        Named::BuiltIn => Engine::BuiltIn { runtime: None },
         Named::Dictation => Engine::Dictation(dictation.clone()),
         Named::Phrases | Named::Remote(_) => Engine::Phrases { library: library.clone() },
     };
@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn the_model_that_comes_with_the_program_is_named() {
-        assert_eq!(check("engine = \"built-in\""), Ok(Engine::BuiltIn));
+        assert_eq!(check("engine = \"built-in\""), Ok(Engine::BuiltIn { runtime: None }));
         assert_eq!(check(""), Ok(Engine::Phrases { library: None }));
     }
 

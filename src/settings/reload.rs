@@ -70,6 +70,9 @@ impl Settings {
         kept.web(&mut self.web, web.as_ref());
         kept.listening(&mut self.listening, listening);
         kept.recognition(&mut self.recognition, recognition.as_ref());
+        if let Some(wanted) = &mut self.recognition {
+            wanted.engine.run_by(self.listening.runtime.as_deref());
+        }
         kept.store(&mut self.store, store.as_ref());
         kept.keep("capture", &mut self.capture, capture);
         kept.keep("hep", &mut self.hep, hep);
@@ -301,6 +304,11 @@ mod tests {
             &[],
         );
         check_from(&started, &[("b.toml\"]", "b.toml\"]\nlibrary = \"/l.so\"")], &["recognition.library"]);
+        let built_in = started.replacen("[recognition]", "[recognition]\nengine = \"built-in\"", 1);
+        let runtime = ("[listening]", "[listening]\nruntime = \"/other.so\"");
+        let taken = check_from(&built_in, &[runtime], &["listening.runtime"]);
+        let heard_by = taken.recognition.map(|wanted| wanted.engine);
+        assert_eq!(heard_by, Some(Engine::BuiltIn { runtime: None }), "one library computes for all");
         check_from(&started, &[("[recognition]\nphrases = [\"b.toml\"]", "")], &["recognition"]);
     }
 

@@ -87,6 +87,8 @@ pub struct RecognizingFigures {
     pub backlog: Duration,
     /// Audio that was dropped because too much waited.
     pub dropped: Duration,
+    /// Stretches of speech that a recogniser took and did not decode: too much waited, or it failed on them.
+    pub undecoded: u64,
     /// How often a recogniser broke.
     pub restarts: u64,
 }
@@ -214,6 +216,7 @@ impl Recognizing {
             busy: sum.busy + each.busy,
             backlog: sum.backlog + each.backlog,
             dropped: sum.dropped + each.dropped,
+            undecoded: sum.undecoded + each.undecoded,
             restarts: sum.restarts + each.restarts,
         })
     }

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::run::english_digit;
 use super::token::{Kind, Token, spoken_digit};
+use super::words::follows_part_of_day;
 
 /// The most tokens of one numeral.
 const TOKENS_MAX: usize = 48;
@@ -132,7 +133,7 @@ fn mandarin(tokens: &[Token], from: usize) -> Option<Numeral> {
     // 一百二 is 120, 一百零二 is 102.
     let short = if zero || last_unit < 100 { 1 } else { last_unit / 10 };
     let value = (hundred_millions.saturating_add(ten_thousands)).saturating_add(section + digit.unwrap_or(0) * short);
-    let (part, after) = decimals(tokens, at);
+    let (part, after) = if follows_part_of_day(tokens, from) { (String::new(), at) } else { decimals(tokens, at) };
     let is_value = units > 0 || (!part.is_empty() && at == from + 1);
     if !is_value {
         return None;
@@ -141,15 +142,21 @@ fn mandarin(tokens: &[Token], from: usize) -> Option<Numeral> {
     Some(Numeral { tokens: from..after, value: shifted(&value.to_string(), &part, zeros) })
 }
 
-/// The digits behind 点.
+/// The digits behind 点; none where they tell the time: 三点二十, 九点零五分, 两点一刻.
 fn decimals(tokens: &[Token], at: usize) -> (String, usize) {
     let mut part = String::new();
     if tokens.get(at).and_then(Token::han) == Some('点') {
         let digits = tokens[at + 1..].iter().map_while(|token| token.han().and_then(spoken_digit));
         part.extend(digits.map(|digit| char::from(b'0' + digit)));
     }
-    let after = if part.is_empty() { at } else { at + 1 + part.len() };
-    (part, after)
+    let after = at + 1 + part.len();
+    let is_time = match tokens.get(after).and_then(Token::han) {
+        // 三点四点 are two times, 一点一滴 is none.
+        Some('十' | '拾' | '刻' | '点' | '滴') => true,
+        Some('分') => part.starts_with('0'),
+        _ => false,
+    };
+    if part.is_empty() || is_time { (String::new(), at) } else { (part, after) }
 }
 
 /// A numeral of English words with at least one that is no single digit: "twelve", "two hundred and five".
@@ -282,8 +289,19 @@ mod tests {
             let tokens = tokens(text);
             assert_eq!(numeral(&tokens, 0).map(|numeral| numeral.value).as_deref(), Some(expected), "{text}");
         }
-        for text in ["一三八", "五", "one three", "百", "hundred", "十字路口".get(3..).expect("Han"), "and", "零"]
-        {
+        for text in [
+            "一三八",
+            "五",
+            "三点二十",
+            "九点零五分",
+            "两点一刻",
+            "one three",
+            "百",
+            "hundred",
+            "十字路口".get(3..).expect("Han"),
+            "and",
+            "零",
+        ] {
             assert_eq!(numeral(&tokens(text), 0), None, "{text}");
         }
     }

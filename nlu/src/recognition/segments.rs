@@ -16,8 +16,9 @@ const SPEECH_STEPS_MIN: usize = 8;
 const STRETCH_MAX: usize = 80_000;
 /// Where a stretch that is too long may be cut: its last 2 s.
 const CUT_WITHIN: usize = 16_000;
-/// Stretches that may wait to be decoded; the oldest give way.
-const WAITING_MAX: usize = 8;
+/// Audio of stretches that may wait to be decoded, samples (10 min, as much as waits for the recogniser itself); the oldest
+/// stretches give way.
+const WAITING_MAX: usize = 10 * 60 * 8_000;
 /// Lost audio up to this long is taken as silence; longer gaps end a stretch. Samples (200 ms).
 const SILENCE_SAMPLES_MAX: u64 = 1_600;
 /// How often a stretch that goes on is looked at, samples (1.5 s).
@@ -34,7 +35,7 @@ pub(super) struct Stretch {
     pub(super) samples: Vec<f32>,
 }
 
-/// Cuts one party's audio. Holds at most 10 s of it, and eight stretches that wait.
+/// Cuts one party's audio. Holds at most 10 s of it, and 10 min of stretches that wait.
 #[derive(Debug, Default)]
 pub(super) struct Segmenter {
     activity: Activity,
@@ -50,6 +51,8 @@ pub(super) struct Segmenter {
     silent_steps: usize,
     looked_at: usize,
     waiting: VecDeque<Stretch>,
+    /// Samples of them.
+    waiting_samples: usize,
     dropped: u64,
 }
 
@@ -86,7 +89,9 @@ impl Segmenter {
 
     /// The oldest stretch that has ended.
     pub(super) fn next(&mut self) -> Option<Stretch> {
-        self.waiting.pop_front()
+        let stretch = self.waiting.pop_front()?;
+        self.waiting_samples -= stretch.samples.len();
+        Some(stretch)
     }
 
     /// The end of the stretch that goes on, when it is time to look at it again.
@@ -121,8 +126,12 @@ impl Segmenter {
             }
             true if self.silent_steps >= PAUSE_STEPS => self.end(self.judged),
             true if self.judged >= STRETCH_MAX => {
+                let silent_steps = self.silent_steps;
                 self.end(quietest(&self.heard[..self.judged]));
+                // What stays behind the cut was said, too.
+                let speech_steps = (self.judged / ACTIVITY_STEP).saturating_sub(silent_steps);
                 (self.speaks, self.looked_at) = (true, 0);
+                (self.speech_steps, self.silent_steps) = (speech_steps, silent_steps);
             }
             true => {}
         }
@@ -131,8 +140,8 @@ impl Segmenter {
     /// Hands over the first `length` samples as a stretch; what is behind them stays.
     fn end(&mut self, length: usize) {
         if self.speech_steps >= SPEECH_STEPS_MIN {
-            if self.waiting.len() == WAITING_MAX {
-                self.waiting.pop_front();
+            self.waiting_samples += length;
+            while self.waiting_samples > WAITING_MAX && self.next().is_some() {
                 self.dropped += 1;
             }
             self.waiting.push_back(Stretch { start: self.start, samples: self.heard[..length].to_vec() });
@@ -217,14 +226,57 @@ mod tests {
     }
 
     #[test]
+    fn what_stays_behind_a_cut_is_not_lost() {
+        for rest in [1, 6, 20] {
+            let mut segmenter = Segmenter::default();
+            take(&mut segmenter, true, STRETCH_MAX / ACTIVITY_STEP + rest);
+            take(&mut segmenter, false, PAUSE_STEPS);
+            let stretches: Vec<Stretch> = std::iter::from_fn(|| segmenter.next()).collect();
+            let [(0, cut), (from, end)] = ends(&stretches)[..] else { panic!("{:?}", ends(&stretches)) };
+            assert_eq!((from, end as usize), (cut, STRETCH_MAX + (rest + PAUSE_STEPS) * ACTIVITY_STEP));
+        }
+        // Nothing but the beginning of a pause stays.
+        let mut segmenter = Segmenter::default();
+        take(&mut segmenter, true, STRETCH_MAX / ACTIVITY_STEP - PAUSE_STEPS + 1);
+        segmenter.heard.fill(0.2);
+        take(&mut segmenter, false, 2 * PAUSE_STEPS);
+        assert_eq!(std::iter::from_fn(|| segmenter.next()).count(), 1);
+    }
+
+    /// Has a segmenter take steps that were judged already.
+    fn take(segmenter: &mut Segmenter, speech: bool, steps: usize) {
+        for _ in 0..steps {
+            segmenter.heard.extend([0.1; ACTIVITY_STEP]);
+            segmenter.step(speech);
+        }
+    }
+
+    #[test]
+    fn a_minute_in_one_go_waits_as_it_is() {
+        let said = speech(1.5);
+        let mut segmenter = Segmenter::default();
+        for _ in 0..30 {
+            segmenter.push(&said);
+            segmenter.skip(4_000);
+        }
+        let starts: Vec<u64> = std::iter::from_fn(|| segmenter.next()).map(|stretch| stretch.start).collect();
+        let every = said.len() as u64 + 4_000;
+        let is_there = |number: u64| starts.iter().any(|start| start / every == number);
+        assert!((0..30).all(is_there), "{starts:?}");
+        assert_eq!(segmenter.dropped(), 0);
+    }
+
+    #[test]
     fn what_waits_is_bounded() {
         let mut segmenter = Segmenter::default();
-        for _ in 0..WAITING_MAX + 3 {
-            segmenter.push(&speech(1.5));
-            segmenter.skip(8_000);
+        for _ in 0..70 {
+            take(&mut segmenter, true, 560);
+            take(&mut segmenter, false, PAUSE_STEPS);
         }
         assert!(segmenter.dropped() >= 3, "{}", segmenter.dropped());
-        assert_eq!(std::iter::from_fn(|| segmenter.next()).count(), WAITING_MAX);
+        let left: usize = std::iter::from_fn(|| segmenter.next()).map(|stretch| stretch.samples.len()).sum();
+        assert!((WAITING_MAX - STRETCH_MAX..=WAITING_MAX).contains(&left), "{left}");
+        assert_eq!(segmenter.waiting_samples, 0);
     }
 
     fn cut(audio: &[f32], chunk: usize) -> Vec<Stretch> {

@@ -44,11 +44,11 @@ impl Finder for Decoders {
         "pocketsphinx phrases".to_owned()
     }
 
-    fn find(&mut self, due: &[Due]) -> Option<Vec<Vec<Found>>> {
+    fn find(&mut self, due: &[Due]) -> Vec<Option<Vec<Found>>> {
         let found = |due: &Due| {
             let decoder = self.0.get_mut(&due.language);
-            decoder.map(|decoder| decoder.find(&due.stretch.samples)).unwrap_or_default()
+            Some(decoder.map(|decoder| decoder.find(&due.stretch.samples)).unwrap_or_default())
         };
-        Some(due.iter().map(found).collect())
+        due.iter().map(found).collect()
     }
 }

@@ -18,8 +18,9 @@ pub trait Finder: Send {
     /// What it is, for people, without its languages.
     fn name(&self) -> String;
 
-    /// The phrases of each stretch; nothing where it failed on them.
-    fn find(&mut self, due: &[Due]) -> Option<Vec<Vec<Found>>>;
+    /// The phrases of each stretch; nothing of one on which it failed. Panics when it fails on all of them: then it is broken,
+    /// and whoever runs it loads another one.
+    fn find(&mut self, due: &[Due]) -> Vec<Option<Vec<Found>>>;
 }
 
 /// Finds phrases in what parties say, a stretch of speech at a time.
@@ -34,6 +35,8 @@ pub struct Spotter<F> {
 #[derive(Debug)]
 struct Party {
     language: Language,
+    /// Somebody finds phrases in its language; otherwise its audio is let go at once.
+    is_heard: bool,
     segmenter: Segmenter,
     told: Told,
 }
@@ -59,11 +62,11 @@ impl<F: Finder> Spotter<F> {
         if due.is_empty() {
             return;
         }
-        let Some(found) = self.finder.find(due) else {
-            self.figures.utterances_dropped += due.iter().filter(|due| due.is_final).count() as u64;
-            return;
-        };
-        for (due, found) in due.iter().zip(found) {
+        for (due, found) in due.iter().zip(self.finder.find(due)) {
+            let Some(found) = found else {
+                self.figures.utterances_dropped += u64::from(due.is_final);
+                continue;
+            };
             let told = transcript(due.party, F::ENGINE, due.is_final, due.start, &due.stretch, found);
             let Some(party) = self.parties.get_mut(&due.party) else { continue };
             // What was told of it while it went on is to be taken back, too.
@@ -76,24 +79,28 @@ impl<F: Finder> Spotter<F> {
 
 impl<F: Finder> Recognizer for Spotter<F> {
     fn open(&mut self, party: PartyId, language: Language) {
-        self.parties.insert(party, Party { language, segmenter: Segmenter::default(), told: Told::default() });
+        let is_heard = self.finder.languages().contains(&language);
+        let (segmenter, told) = (Segmenter::default(), Told::default());
+        self.parties.insert(party, Party { language, is_heard, segmenter, told });
     }
 
     fn push(&mut self, party: PartyId, samples: &[f32]) {
         let Some(party) = self.parties.get_mut(&party) else { return };
         self.figures.samples += samples.len() as u64;
-        party.segmenter.push(samples);
+        if party.is_heard {
+            party.segmenter.push(samples);
+        }
     }
 
     fn skip(&mut self, party: PartyId, samples: u64) {
-        if let Some(party) = self.parties.get_mut(&party) {
+        if let Some(party) = self.parties.get_mut(&party).filter(|party| party.is_heard) {
             party.segmenter.skip(samples);
         }
     }
 
     fn run(&mut self, out: &mut Vec<Transcript>) {
-        let (heard, mut due) = (self.finder.languages(), Vec::new());
-        for (id, party) in self.parties.iter_mut().filter(|(_, party)| heard.contains(&party.language)) {
+        let mut due = Vec::new();
+        for (id, party) in &mut self.parties {
             party.finals(*id, &mut self.figures, &mut due);
             if !self.spared {
                 due.extend(party.partial(*id));
@@ -106,9 +113,7 @@ impl<F: Finder> Recognizer for Spotter<F> {
         let Some(closed) = self.parties.get_mut(&party) else { return };
         closed.segmenter.finish();
         let mut due = Vec::new();
-        if self.finder.languages().contains(&closed.language) {
-            closed.finals(party, &mut self.figures, &mut due);
-        }
+        closed.finals(party, &mut self.figures, &mut due);
         self.figures.utterances_dropped += closed.segmenter.dropped();
         self.tell(&due, out);
         self.parties.remove(&party);
@@ -146,5 +151,75 @@ impl Party {
         let start = self.segmenter.start();
         let stretch = self.segmenter.look()?;
         Some(Due { party: id, language: self.language, is_final: false, start, stretch })
+    }
+}
+
+#[cfg(test)]
+impl Due {
+    /// A stretch of somebody, which has ended.
+    pub(super) fn of(language: Language, samples: Vec<f32>) -> Self {
+        Self { party: PartyId(1), language, is_final: true, start: 0, stretch: Stretch { start: 0, samples } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prosody::synthetic::{Kind, Plan, Voice, half_rate, telephone_band};
+
+    use super::*;
+    use crate::recognition::SpokenPhrase;
+
+    /// Finds one phrase in whatever begins within the first second of an audio; fails on all that begins later.
+    struct Once;
+
+    impl Finder for Once {
+        const ENGINE: EngineKind = EngineKind::BuiltIn;
+
+        fn languages(&self) -> Vec<Language> {
+            vec![Language::Mandarin]
+        }
+
+        fn name(&self) -> String {
+            "once".to_owned()
+        }
+
+        fn find(&mut self, due: &[Due]) -> Vec<Option<Vec<Found>>> {
+            let (intent, text) = ("any".to_owned(), "一次".to_owned());
+            let phrase = SpokenPhrase { intent, text, start: 0, end: 800, confidence: 1.0 };
+            let found = Found { phrase, words: Vec::new() };
+            due.iter().map(|due| (due.start < 8_000).then(|| vec![found.clone()])).collect()
+        }
+    }
+
+    #[test]
+    fn a_stretch_on_which_it_fails_takes_no_other_with_it() {
+        let (mut spotter, mut out) = (Spotter::by(Once), Vec::new());
+        for (party, silence) in [(1, 0), (2, 16_000), (3, 0)] {
+            let party = PartyId(party);
+            spotter.open(party, Language::Mandarin);
+            spotter.skip(party, silence);
+            spotter.push(party, &speech());
+            spotter.skip(party, 8_000);
+        }
+        spotter.run(&mut out);
+        let told: Vec<u32> = out.iter().filter(|told| told.is_final).map(|told| told.party.0).collect();
+        assert!(told.contains(&1) && told.contains(&3) && !told.contains(&2), "{told:?}");
+        assert!(spotter.figures().utterances_dropped >= 1, "{:?}", spotter.figures());
+    }
+
+    #[test]
+    fn nothing_is_kept_of_a_language_that_nobody_hears() {
+        let (mut spotter, mut out) = (Spotter::by(Once), Vec::new());
+        spotter.open(PartyId(1), Language::English);
+        spotter.push(PartyId(1), &speech());
+        spotter.skip(PartyId(1), 8_000);
+        assert_eq!(spotter.parties.get_mut(&PartyId(1)).and_then(|party| party.segmenter.next()), None);
+        spotter.close(PartyId(1), &mut out);
+        assert!(out.is_empty());
+    }
+
+    fn speech() -> Vec<f32> {
+        let voice = Voice::of(&Plan { seconds: 1.5, ..Plan::new(Kind::Phrases, 140.0, 5) });
+        telephone_band(&half_rate(&voice.samples))
     }
 }

@@ -1,8 +1,10 @@
 //! Configuration texts, what they mean and what is wrong with them.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
+use crate::recognizer::Engine;
 use crate::settings::{Account, ClientCertificate, PasswordSource, PbxKind, RequestView, SecretSource, TokenSource};
 use crate::shell::sip::{Algorithm, SipTransport};
 
@@ -530,6 +532,24 @@ fn forked_calls_have_routes_of_their_own() {
             "route[1].targets: found [\"bot\"], expected no targets: a forked call is only listened to",
         ],
     );
+}
+
+#[test]
+fn one_library_computes_for_whatever_hears_words() {
+    let runtime = Some(PathBuf::from("/nowhere.so"));
+    let dictation = |engine: &Engine| matches!(engine, Engine::Dictation(dictation) if dictation.runtime == runtime);
+    let built_in = |engine: &Engine| *engine == Engine::BuiltIn { runtime: runtime.clone() };
+    for engine in ["engine = \"built-in\"", "engine = \"funasr\"\nurl = \"asr:1\"\nfallback = \"built-in\""] {
+        assert!(built_in(&heard_by(engine)), "{engine}");
+    }
+    assert!(dictation(&heard_by("engine = \"sherpa-onnx\"")));
+}
+
+/// What hears words here, where `[listening]` names a library and `[recognition]` has these keys.
+fn heard_by(keys: &str) -> Engine {
+    let text = format!("[listening]\nruntime = \"/nowhere.so\"\n[recognition]\n{keys}\n");
+    let settings = Settings::parse(&text, Path::new("calmline.toml")).expect("good");
+    settings.recognition.expect("asked for").engine.local().expect("somebody").clone()
 }
 
 #[test]

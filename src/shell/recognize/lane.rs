@@ -35,6 +35,7 @@ pub(super) struct State {
     pub(super) spared: AtomicBool,
     pub(super) samples: AtomicU64,
     pub(super) samples_decoded: AtomicU64,
+    pub(super) undecoded: AtomicU64,
     pub(super) busy_us: AtomicU64,
 }
 
@@ -80,6 +81,7 @@ impl Lane {
             busy: Duration::from_micros(self.state.busy_us.load(Ordering::Relaxed)),
             backlog: of_samples(waiting),
             dropped: of_samples(dropped),
+            undecoded: self.state.undecoded.load(Ordering::Relaxed),
             restarts: self.state.restarts.load(Ordering::Relaxed),
         }
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use media::LegId;
 use nlu::PartyId;
-use nlu::recognition::{Language, Recognizer, Transcript};
+use nlu::recognition::{Language, Recognizer, RecognizerFigures, Transcript};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
@@ -43,8 +43,8 @@ pub(super) struct Worker {
     /// Parties who are heard elsewhere now: what comes of them is not told.
     dropped: BTreeSet<LegId>,
     transcripts: Vec<Transcript>,
-    /// Samples taken and decoded by recognisers before this one.
-    earlier: (u64, u64),
+    /// What recognisers before this one have done.
+    earlier: RecognizerFigures,
     loaded: Instant,
     /// When another recogniser is loaded in the place of one that broke.
     again: Option<Instant>,
@@ -71,7 +71,7 @@ impl Worker {
             parties: BTreeMap::new(),
             dropped: BTreeSet::new(),
             transcripts: Vec::new(),
-            earlier: (0, 0),
+            earlier: RecognizerFigures::default(),
             loaded: Instant::now(),
             again: None,
             pause: None,
@@ -153,8 +153,12 @@ impl Worker {
 
     /// What has been done so far counts on under the next recogniser.
     fn keep_figures(&mut self) {
-        let State { samples, samples_decoded, .. } = &*self.state;
-        self.earlier = (samples.load(Ordering::Relaxed), samples_decoded.load(Ordering::Relaxed));
+        let State { samples, samples_decoded, undecoded, .. } = &*self.state;
+        self.earlier = RecognizerFigures {
+            samples: samples.load(Ordering::Relaxed),
+            samples_decoded: samples_decoded.load(Ordering::Relaxed),
+            utterances_dropped: undecoded.load(Ordering::Relaxed),
+        };
     }
 
     fn work(&mut self, pieces: &mut VecDeque<Piece>) {
@@ -166,9 +170,10 @@ impl Worker {
         recognizer.spare(self.state.spared.load(Ordering::Relaxed));
         recognizer.run(&mut self.transcripts);
         self.state.busy_us.fetch_add(began.elapsed().as_micros() as u64, Ordering::Relaxed);
-        let figures = recognizer.figures();
-        self.state.samples.store(self.earlier.0 + figures.samples, Ordering::Relaxed);
-        self.state.samples_decoded.store(self.earlier.1 + figures.samples_decoded, Ordering::Relaxed);
+        let (earlier, figures) = (self.earlier, recognizer.figures());
+        self.state.samples.store(earlier.samples + figures.samples, Ordering::Relaxed);
+        self.state.samples_decoded.store(earlier.samples_decoded + figures.samples_decoded, Ordering::Relaxed);
+        self.state.undecoded.store(earlier.utterances_dropped + figures.utterances_dropped, Ordering::Relaxed);
     }
 
     fn take(&mut self, piece: Piece) {

@@ -152,6 +152,30 @@ impl BuiltInModel {
         Ok(heard)
     }
 
+    /// As `hear`; where a run fails, each of its stretches is heard by itself, and nothing of one that still fails.
+    ///
+    /// # Errors
+    /// When all of them fail.
+    pub fn hear_each(&mut self, stretches: &[&[f32]]) -> Result<Vec<Option<Likelihoods>>, ModelError> {
+        let mut heard = Vec::with_capacity(stretches.len());
+        let mut failed = None;
+        for batch in stretches.chunks(BATCH_MAX) {
+            match self.hear(batch) {
+                Ok(together) => heard.extend(together.into_iter().map(Some)),
+                Err(_) => {
+                    for stretch in batch {
+                        let alone = self.hear(&[stretch]).map_err(|error| failed = Some(error));
+                        heard.push(alone.ok().and_then(|mut alone| alone.pop()));
+                    }
+                }
+            }
+        }
+        match failed {
+            Some(error) if heard.iter().all(Option::is_none) => Err(error),
+            _ => Ok(heard),
+        }
+    }
+
     fn run(&mut self, batch: &[Energies], heard: &mut Vec<Likelihoods>) -> Result<(), ModelError> {
         let failed = |found: String| ModelError::Run { model: "words", rows: batch.len(), found };
         let tokens = self.card.tokens.len();

@@ -48,6 +48,12 @@ impl BuiltInRecognizer {
     /// # Errors
     /// When the model or a phrase is not as it should be.
     pub fn new(runtime: &Runtime, lists: &[PhraseList]) -> Result<Self, BuiltInError> {
+        BuiltInFinder::new(runtime, lists).map(Self::by)
+    }
+}
+
+impl BuiltInFinder {
+    pub(super) fn new(runtime: &Runtime, lists: &[PhraseList]) -> Result<Self, BuiltInError> {
         let model = BuiltInModel::built_in(runtime)?;
         let mut phrases = BTreeMap::new();
         for language in HEARD {
@@ -56,7 +62,7 @@ impl BuiltInRecognizer {
                 phrases.insert(language, sounded);
             }
         }
-        Ok(Self::by(BuiltInFinder { model, phrases }))
+        Ok(Self { model, phrases })
     }
 }
 
@@ -71,17 +77,18 @@ impl Finder for BuiltInFinder {
         format!("built-in phrases {}", self.model.card().version)
     }
 
-    fn find(&mut self, due: &[Due]) -> Option<Vec<Vec<Found>>> {
+    fn find(&mut self, due: &[Due]) -> Vec<Option<Vec<Found>>> {
         let stretches: Vec<&[f32]> = due.iter().map(|due| due.stretch.samples.as_slice()).collect();
-        let heard = self.model.hear(&stretches).ok()?;
+        let heard = self.model.hear_each(&stretches).unwrap_or_else(|error| panic!("{error}"));
         let sure = |spotted: &Spotted<'_>| {
             self.model.confidence(&spotted.phrase.text, &spotted.margins) >= spotted.phrase.confidence_min
         };
         let in_each = due.iter().zip(&heard).map(|(due, heard)| {
-            let Some(phrases) = self.phrases.get(&due.language) else { return Vec::new() };
-            phrases.spot(heard, sure).iter().map(|spotted| found(&self.model, spotted)).collect()
+            let (heard, phrases) = (heard.as_ref()?, self.phrases.get(&due.language));
+            let spotted = phrases.map(|phrases| phrases.spot(heard, sure)).unwrap_or_default();
+            Some(spotted.iter().map(|spotted| found(&self.model, spotted)).collect())
         });
-        Some(in_each.collect())
+        in_each.collect()
     }
 }
 

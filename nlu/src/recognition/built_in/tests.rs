@@ -1,9 +1,13 @@
 //! The model that comes with the program: what its trainer heard of a clip, calls that do not mix, files that are broken.
 
+use std::panic::AssertUnwindSafe;
+
 use serde::Deserialize;
 
+use super::recognizer::BuiltInFinder;
 use super::*;
 use crate::observation::PartyId;
+use crate::recognition::stretches::{Due, Finder};
 use crate::recognition::{Language, PhraseList, Recognizer, Transcript};
 use crate::runtime::Runtime;
 
@@ -87,6 +91,26 @@ fn a_phrase_has_its_place_and_its_words() {
     let words: Vec<&str> = transcript.words.iter().map(|word| word.text.as_str()).collect();
     assert!(words.join("").contains("我要投诉"), "{words:?}");
     assert!(transcript.words.windows(2).all(|pair| pair[0].start < pair[0].end && pair[0].end <= pair[1].start));
+}
+
+#[test]
+fn a_stretch_that_cannot_be_heard_takes_no_other_with_it() {
+    let Some(mut model) = model("a stretch that cannot be heard") else { return };
+    let audio = samples(CALLER);
+    let (good, bad) = (&audio[24_000..60_000], vec![f32::INFINITY; 8_000]);
+    model.hear(&[&bad]).expect_err("no numbers");
+    let heard = model.hear_each(&[good, &bad, good]).expect("two of them");
+    assert_eq!(heard.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, true]);
+    assert!(model.hear_each(&[&bad, &bad]).is_err(), "all of them");
+}
+
+#[test]
+fn one_that_hears_nothing_at_all_is_broken() {
+    let Some(runtime) = runtime("one that hears nothing") else { return };
+    let list = PhraseList::from_toml(PHRASES).expect("a list");
+    let mut finder = BuiltInFinder::new(&runtime, &[list]).expect("the model that comes with the program");
+    let due = [Due::of(Language::Mandarin, vec![f32::INFINITY; 8_000])];
+    std::panic::catch_unwind(AssertUnwindSafe(|| finder.find(&due))).expect_err("whoever runs it has to know");
 }
 
 #[test]

@@ -33,6 +33,10 @@ const CONNECT_WAIT: Duration = Duration::from_secs(3);
 const SEND_WAIT: Duration = Duration::from_secs(3);
 /// How long the last answers may take once the audio has ended.
 const GOODBYE_WAIT: Duration = Duration::from_secs(3);
+/// How long is read what has come already from a far end that takes nothing more.
+const REST_WAIT: Duration = Duration::from_millis(250);
+/// Less speech without an answer at the end of the audio is no word that somebody waits for.
+const SPEECH_MIN: Duration = Duration::from_millis(300);
 /// How often the far end is asked whether it is there, and for how long it may be silent altogether.
 const PING_EVERY: Duration = Duration::from_secs(5);
 const SILENT_MAX: Duration = Duration::from_secs(12);
@@ -91,6 +95,27 @@ pub(super) struct Link {
 
 type Socket = WebSocketStream<Stream>;
 
+/// One connection, while it lasts.
+struct Session {
+    socket: Socket,
+    stream: RemoteStream,
+    watch: Watch,
+    /// Until when the last answers are waited for, once the audio has ended.
+    goodbye: Option<Instant>,
+}
+
+/// Why a connection was lost, and whether the far end is as good as away.
+struct Lost {
+    why: String,
+    is_away: bool,
+}
+
+impl From<String> for Lost {
+    fn from(why: String) -> Self {
+        Self { why, is_away: true }
+    }
+}
+
 impl Link {
     /// Connects and serves until the outbox is closed and empty. `waits`: after a pause, for it is known to be away.
     pub(super) async fn run(self, waits: bool) {
@@ -104,10 +129,14 @@ impl Link {
                     self.tell(What::Up).await;
                     self.serve(socket, &mut backoff).await.inspect_err(|_| count(&self.standing.lost, 1))
                 }
-                Err(why) => Err(why),
+                Err(why) => Err(why.into()),
             };
-            let Err(why) = served else { break };
-            self.standing.down(&self.terms.endpoint.to_string(), &why);
+            let Err(Lost { why, is_away }) = served else { break };
+            if is_away {
+                self.standing.down(&self.terms.endpoint.to_string(), &why);
+            } else {
+                debug!(why, "the end of a party's audio is heard here");
+            }
             self.outbox.hold();
             self.tell(What::Away).await;
         }
@@ -129,65 +158,82 @@ impl Link {
     }
 
     /// Sends audio and takes answers, to the end of the audio and what is said of it; why it ended before.
-    async fn serve(&self, mut socket: Socket, backoff: &mut Backoff) -> Result<(), String> {
+    async fn serve(&self, socket: Socket, backoff: &mut Backoff) -> Result<(), Lost> {
         let Terms { protocol, confidence, .. } = *self.terms;
-        let mut stream = RemoteStream::new(self.party, protocol, Arc::clone(&self.listed), confidence);
-        if let Some(greeting) = stream.greeting() {
-            send(&mut socket, Message::text(greeting)).await?;
-        }
+        let stream = RemoteStream::new(self.party, protocol, Arc::clone(&self.listed), confidence);
         let now = Instant::now();
-        let mut watch = Watch { heard: now, pinged: now, answered: now, messages: 0, wrong: 0 };
+        let watch = Watch { heard: now, pinged: now, answered: now, has_answered: false, messages: 0, wrong: 0 };
+        let mut session = Session { socket, stream, watch, goodbye: None };
+        if let Some(greeting) = session.stream.greeting() {
+            self.send(&mut session, Message::text(greeting), backoff).await?;
+        }
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut goodbye: Option<Instant> = None;
         loop {
+            let Session { socket, goodbye, .. } = &mut session;
+            // What the far end has said counts before anything is sent to it: it may have left since.
             tokio::select! {
-                message = socket.next() => {
-                    match message {
-                        Some(Ok(Message::Text(text))) => self.take(&text, &mut stream, &mut watch, backoff).await?,
-                        Some(Ok(Message::Close(_))) | None if goodbye.is_some() => break,
-                        Some(Ok(Message::Close(_))) | None => return Err("it closed the connection".to_owned()),
-                        Some(Ok(_)) => {}
-                        Some(Err(error)) => return Err(error.to_string()),
-                    }
-                    watch.message()?;
-                    match (stream.is_over(), goodbye) {
-                        (false, _) => {}
-                        (true, Some(_)) => break,
-                        (true, None) => return Err("it ended the stream".to_owned()),
-                    }
-                }
+                biased;
+                message = socket.next() => if self.heard(message, &mut session, backoff).await? { break },
+                () = sleep_until(goodbye.unwrap_or_else(Instant::now)), if goodbye.is_some() => break,
+                _ = look.tick() => self.look(&mut session, backoff).await?,
                 piece = self.outbox.next(), if goodbye.is_none() => match piece {
                     Some(piece) => {
-                        let audio = stream.audio(piece.position, &piece.samples);
-                        send(&mut socket, Message::binary(audio)).await?;
+                        let audio = session.stream.audio(piece.position, &piece.samples);
+                        self.send(&mut session, Message::binary(audio), backoff).await?;
                         count(&self.standing.samples_sent, piece.samples.len() as u64);
                         count(&self.sent, piece.samples.len() as u64);
                     }
                     None => {
-                        send(&mut socket, Message::text(stream.goodbye())).await?;
-                        goodbye = Some(Instant::now() + GOODBYE_WAIT);
+                        let goodbye = Message::text(session.stream.goodbye());
+                        self.send(&mut session, goodbye, backoff).await?;
+                        session.goodbye = Some(Instant::now() + GOODBYE_WAIT);
                     }
                 },
-                () = sleep_until(goodbye.unwrap_or_else(Instant::now)), if goodbye.is_some() => break,
-                _ = look.tick() => self.look(&mut socket, &mut watch).await?,
             }
         }
-        if let Some(last) = stream.finish() {
+        self.end(session).await
+    }
+
+    /// Tells the last words; without any, whether speech was left that nobody has answered.
+    async fn end(&self, Session { mut socket, mut stream, watch, .. }: Session) -> Result<(), Lost> {
+        let last = stream.finish();
+        let is_unheard = last.is_none() && of_samples(self.outbox.speech_unanswered()) >= SPEECH_MIN;
+        if let Some(last) = last {
             self.tell(What::Said(last)).await;
         }
         // The far end may be gone already.
         let _ = timeout(SEND_WAIT, socket.close(None)).await;
-        Ok(())
+        if !is_unheard {
+            return Ok(());
+        }
+        Err(Lost { why: "it does not answer at the end".to_owned(), is_away: !watch.has_answered })
     }
 
-    async fn take(
+    /// Takes what has come; true when the stream is over, as was asked for.
+    async fn heard(
         &self,
-        text: &str,
-        stream: &mut RemoteStream,
-        watch: &mut Watch,
+        message: Option<Result<Message, Error>>,
+        session: &mut Session,
         backoff: &mut Backoff,
-    ) -> Result<(), String> {
+    ) -> Result<bool, String> {
+        match message {
+            Some(Ok(Message::Text(text))) => self.take(&text, session, backoff).await?,
+            Some(Ok(Message::Close(_))) | None if session.goodbye.is_some() => return Ok(true),
+            Some(Ok(Message::Close(_))) | None => return Err("it closed the connection".to_owned()),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Err(error.to_string()),
+        }
+        session.watch.message()?;
+        match (session.stream.is_over(), session.goodbye) {
+            (false, _) => Ok(false),
+            (true, Some(_)) => Ok(true),
+            (true, None) => Err("it ended the stream".to_owned()),
+        }
+    }
+
+    async fn take(&self, text: &str, session: &mut Session, backoff: &mut Backoff) -> Result<(), String> {
+        let Session { stream, watch, .. } = session;
         let mut said = Vec::new();
         if let Err(error) = stream.answer(text, &mut said) {
             debug!(%error, "not taken");
@@ -196,7 +242,7 @@ impl Link {
             return if watch.wrong < WRONG_MAX { Ok(()) } else { Err(error.to_string()) };
         }
         count(&self.standing.answers, 1);
-        (watch.wrong, watch.answered) = (0, Instant::now());
+        (watch.wrong, watch.answered, watch.has_answered) = (0, Instant::now(), true);
         backoff.reset();
         let end = said.iter().filter(|transcript| transcript.is_final).map(|transcript| transcript.end).max();
         self.outbox.answered(end);
@@ -214,7 +260,8 @@ impl Link {
     }
 
     /// Asks whether the far end is there, and looks whether it does what it is there for.
-    async fn look(&self, socket: &mut Socket, watch: &mut Watch) -> Result<(), String> {
+    async fn look(&self, session: &mut Session, backoff: &mut Backoff) -> Result<(), String> {
+        let watch = &mut session.watch;
         watch.messages = 0;
         // What goes out at once, after a pause, has its time, too.
         let has_had_time = watch.answered.elapsed() > self.terms.answer;
@@ -226,9 +273,29 @@ impl Link {
         }
         if watch.pinged.elapsed() >= PING_EVERY {
             watch.pinged = Instant::now();
-            send(socket, Message::Ping(Vec::new().into())).await?;
+            self.send(session, Message::Ping(Vec::new().into()), backoff).await?;
         }
         Ok(())
+    }
+
+    /// Sends a message. One that takes none any more may have said why, and something of the audio before it.
+    async fn send(&self, session: &mut Session, message: Message, backoff: &mut Backoff) -> Result<(), String> {
+        let sent = match timeout(SEND_WAIT, session.socket.send(message)).await {
+            Ok(sent) => sent.map_err(|error| error.to_string()),
+            Err(_) => Err("it takes no audio".to_owned()),
+        };
+        let Err(why) = sent else { return Ok(()) };
+        let rest = async {
+            loop {
+                let message = session.socket.next().await;
+                match self.heard(message, session, backoff).await {
+                    Ok(false) => {}
+                    Ok(true) => return None,
+                    Err(why) => return Some(why),
+                }
+            }
+        };
+        Err(timeout(REST_WAIT, rest).await.ok().flatten().unwrap_or(why))
     }
 }
 
@@ -238,6 +305,7 @@ struct Watch {
     pinged: Instant,
     /// The last answer, or the beginning.
     answered: Instant,
+    has_answered: bool,
     /// Since the last look.
     messages: u32,
     wrong: u32,
@@ -292,11 +360,4 @@ async fn open_offering(terms: &Terms, subprotocol: Option<&'static str>) -> Resu
     let stream =
         stream::connect((host.as_str(), *port), terms.secured.as_ref()).await.map_err(std::io::Error::other)?;
     client_async_with_config(request, stream, Some(limits)).await.map(|(socket, _)| socket)
-}
-
-async fn send(socket: &mut Socket, message: Message) -> Result<(), String> {
-    match timeout(SEND_WAIT, socket.send(message)).await {
-        Ok(sent) => sent.map_err(|error| error.to_string()),
-        Err(_) => Err("it takes no audio".to_owned()),
-    }
 }

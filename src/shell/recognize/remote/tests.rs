@@ -39,6 +39,8 @@ enum Far {
     Hangs,
     /// Closes after two seconds of audio.
     Leaves,
+    /// Tells, finally, how much it has heard after two seconds of audio, closes, and is gone amid what still comes.
+    Breaks,
     /// Says something after each message that is no answer.
     Babbles,
     /// Says after two seconds of audio that nothing more comes, which nobody has asked for.
@@ -146,6 +148,36 @@ async fn what_has_no_answer_when_it_is_lost_is_heard_here() {
         scene.until_over().await;
         assert_eq!(scene.heard_here(), format!("0-{}", speech().len() as u64 / SECOND), "{behaviour:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_said_last_counts_before_it_was_gone() {
+    // Whether more is sent than can be read is chance.
+    for _ in 0..8 {
+        let (far, address) = listen().await;
+        tokio::spawn(serve(far, Far::Breaks, None));
+        let mut scene = Scene::new(address, Some(Here::default()), LONG);
+        scene.recognizer.open(PARTY, Language::Mandarin);
+        scene.say(&speech());
+        let standing = Arc::clone(&scene.standing);
+        scene.until("a loss", |_| !standing.why().is_empty()).await;
+        assert_eq!(standing.why(), "it closed the connection");
+        scene.until("its last words", |said| said.iter().any(|said| said.text.as_deref() == Some("听到2"))).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_short_call_that_gets_no_answer_is_heard_here() {
+    let (far, address) = listen().await;
+    tokio::spawn(serve(far, Far::Hangs, None));
+    let mut scene = Scene::new(address, Some(Here::default()), LONG);
+    scene.recognizer.open(PARTY, Language::Mandarin);
+    scene.say(&speech()[..4 * SECOND as usize]);
+    scene.close();
+    scene.until_over().await;
+    assert_eq!(scene.heard_here(), "0-4");
+    assert_eq!(scene.standing.why(), "it does not answer at the end");
+    assert_eq!(scene.standing.figures().expect("wanted").lost, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -307,7 +339,17 @@ async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, behaviour: Far) -> Op
                 told = octets / octets_per_second;
                 socket.send(Message::text("{\"mode\":\"2pass-online\",\"text\":\"听\"}")).await.ok()?;
             }
-            Far::Leaves if octets >= 2 * octets_per_second => socket.close(None).await.ok()?,
+            Far::Leaves if octets >= 2 * octets_per_second => {
+                socket.close(None).await.ok()?;
+                // Who is gone before all is read takes back what it has said.
+                while socket.next().await.is_some_and(|message| message.is_ok()) {}
+                return Some(());
+            }
+            Far::Breaks if octets >= 2 * octets_per_second => {
+                socket.send(Message::text("{\"mode\":\"2pass-offline\",\"text\":\"听到2\"}")).await.ok()?;
+                socket.close(None).await.ok()?;
+                return Some(());
+            }
             Far::Ends if octets >= 2 * octets_per_second => {
                 socket.send(Message::text("{\"is_end\":true,\"is_final\":true}")).await.ok()?;
             }
