@@ -57,7 +57,8 @@ fn installed_one(models: &Path, lists: &[PathBuf]) -> Result<Words, String> {
 
 /// The model that comes with the program, and why not another one.
 fn built_in(models: &Path, lists: &[PathBuf], why: &str) -> Result<Words, String> {
-    let (name, language) = load(models, lists, &Engine::BuiltIn).map_err(|error| format!("{why}; {error}"))?;
+    let (name, language) =
+        load(models, lists, &Engine::BuiltIn { runtime: None }).map_err(|error| format!("{why}; {error}"))?;
     let section = format!("\n[recognition]\nengine = \"built-in\"\nlanguage = \"{}\"\n", language.code());
     Ok(Words { heard_by: format!("{name}, Mandarin alone, for there is no other: {why}"), section })
 }
