@@ -9,9 +9,9 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
+use media::{LegId, StreamSettings};
 use media::dtmf::{Detector, Press};
 use media::jitter::{JitterBuffer, PieceKind};
-use media::{LegId, StreamSettings};
 use nix::time::{ClockId, clock_gettime};
 use nlu::{Expression, Listener, Observation, PartyId, SAMPLE_RATE_HZ, Utterance};
 use prosody::Row as Hop;
@@ -58,6 +58,8 @@ pub(super) struct Worker {
     waiting: BTreeMap<PartyId, Observation>,
     /// Conversations that found the queue full; the newest of each call.
     waiting_turns: BTreeMap<CallKey, Heard>,
+    /// When the audio of parties began, as far as that is yet to be told: words are placed by it, however long ago it was.
+    begun: BTreeMap<LegId, Duration>,
     /// Beginnings of speech and keys that found the queue full, oldest first.
     moments: VecDeque<Heard>,
 }
@@ -65,7 +67,7 @@ pub(super) struct Worker {
 /// What is kept of one party here; its emotions are the listener's.
 struct Ear {
     buffer: JitterBuffer,
-    /// When its audio began: the arrival of its first packet.
+    /// When its audio began: position 0 of the buffer, which packets without audio do not move.
     origin: Option<Duration>,
     call: Option<CallKey>,
     /// Who speaks, when that is to be remembered.
@@ -111,6 +113,7 @@ impl Worker {
             heard: Vec::with_capacity(64),
             waiting: BTreeMap::new(),
             waiting_turns: BTreeMap::new(),
+            begun: BTreeMap::new(),
             moments: VecDeque::with_capacity(MOMENTS_MAX),
         }
     }
@@ -158,14 +161,20 @@ impl Worker {
 
     fn follow_parties(&mut self, now: Duration) {
         let version = self.options.parties.version();
-        if self.parties_version.replace(version) == Some(version) {
+        let followed = self.parties_version.replace(version);
+        if followed == Some(version) {
             return;
         }
         self.follow_writers(now);
         let tapped = self.options.parties.tapped();
+        if let (None, Some(words)) = (followed, &self.options.words.recognizing) {
+            // Whoever went while nobody listened is nobody's to let go of.
+            words.keep_only(&tapped.keys().copied().collect());
+        }
         let gone: Vec<LegId> = self.ears.keys().filter(|leg| !tapped.contains_key(leg)).copied().collect();
         for leg in gone {
             self.waiting.remove(&PartyId(leg.0));
+            self.begun.remove(&leg);
             let speaker = self.ears.remove(&leg).and_then(|ear| ear.speaker);
             if let Some((speaker, usual)) = speaker.zip(self.listener.usual(PartyId(leg.0))) {
                 self.options.baselines.keep(speaker, *usual);
@@ -225,14 +234,16 @@ impl Worker {
                 if let Some(codec) = frame.codec {
                     ear.buffer.configure(codec, frame.payload_type());
                 }
-                if ear.origin.is_none() {
-                    ear.origin = Some(frame.arrival);
-                    if let Some((words, call)) = self.options.words.recognizing.as_ref().zip(ear.call) {
-                        words.begin(frame.leg, call, frame.arrival);
-                    }
-                    keep(&mut self.moments, Heard::Began { leg: frame.leg, at: frame.arrival });
-                }
                 ear.buffer.push(frame.arrival, frame.packet());
+                if ear.origin.is_none()
+                    && let Some(origin) = ear.buffer.time_of(0)
+                {
+                    ear.origin = Some(origin);
+                    if let Some((words, call)) = self.options.words.recognizing.as_ref().zip(ear.call) {
+                        words.begin(frame.leg, call, origin);
+                    }
+                    self.begun.insert(frame.leg, origin);
+                }
             }
         }
         self.state.packets.fetch_add(packets as u64, Ordering::Relaxed);
@@ -338,9 +349,15 @@ impl Worker {
         });
     }
 
-    /// Hands on what was heard: moments first, for somebody waits for them, then turns. While the queue is full, a party's newest
-    /// observation replaces its older ones.
+    /// Hands on what was heard: when audio began first, for all else is placed by it, then moments, for somebody waits for
+    /// them, then turns. While the queue is full, a party's newest observation of the same words replaces its older ones.
     fn report(&mut self) {
+        while let Some((leg, at)) = self.begun.pop_first() {
+            if let Err(TrySendError::Full(_)) = self.options.heard.try_send(Heard::Began { leg, at }) {
+                self.begun.insert(leg, at);
+                break;
+            }
+        }
         while let Some(moment) = self.moments.pop_front() {
             if let Err(TrySendError::Full(moment)) = self.options.heard.try_send(moment) {
                 self.moments.push_front(moment);
