@@ -37,6 +37,8 @@ const PACKETS_PER_ROUND: usize = 8_192;
 
 /// Beginnings of speech and keys that wait while the queue is full; of no use when they are old.
 const MOMENTS_MAX: usize = 64;
+/// Observations of one party that wait while the queue is full, each of other words; the oldest give way.
+const OBSERVATIONS_MAX: usize = 8;
 
 pub(super) struct Worker {
     options: Arc<ListenOptions>,
@@ -54,8 +56,8 @@ pub(super) struct Worker {
     linear: Vec<i16>,
     presses: Vec<Press>,
     heard: Vec<Observation>,
-    /// Observations that found the queue full; one per party, the newest.
-    waiting: BTreeMap<PartyId, Observation>,
+    /// Observations that are yet to be told, by party, oldest first; of the same words only the newest.
+    waiting: BTreeMap<PartyId, VecDeque<Observation>>,
     /// Conversations that found the queue full; the newest of each call.
     waiting_turns: BTreeMap<CallKey, Heard>,
     /// When the audio of parties began, as far as that is yet to be told: words are placed by it, however long ago it was.
@@ -277,6 +279,7 @@ impl Worker {
         let (mut read, mut dropped) = (0, 0);
         for (leg, uttered) in self.options.words.utterances.take() {
             let party = PartyId(leg.0);
+            let unread = self.listener.utterances_unread(party);
             let writer = self.writers.get_mut(&leg).map(|followed| std::mem::replace(followed, now));
             if let Some(followed) = writer {
                 self.listener.skip(party, samples_of(now.saturating_sub(followed)));
@@ -294,8 +297,10 @@ impl Worker {
                 }
                 (None, _) => false,
             };
-            let (taken, lost) = if taken { (1, 0) } else { (0, 1) };
-            (read, dropped) = (read + taken, dropped + lost);
+            // What it made too much in the listener's queue was counted as read, and is not.
+            let unread = self.listener.utterances_unread(party) - unread;
+            let (taken, lost) = if taken { (1, unread) } else { (0, 1) };
+            (read, dropped) = (read + taken - unread, dropped + lost);
         }
         if read + dropped > 0 {
             self.options.words.utterances.count(read, dropped);
@@ -371,13 +376,17 @@ impl Worker {
             }
         }
         for observation in self.heard.drain(..) {
-            self.waiting.insert(observation.party, observation);
+            wait(self.waiting.entry(observation.party).or_default(), observation);
         }
-        while let Some((party, observation)) = self.waiting.pop_first() {
+        while let Some(mut party) = self.waiting.first_entry() {
+            let Some(observation) = party.get_mut().pop_front() else {
+                party.remove();
+                continue;
+            };
             match self.options.heard.try_send(Heard::Observation(Box::new(observation))) {
                 Ok(()) => {}
                 Err(TrySendError::Full(Heard::Observation(observation))) => {
-                    self.waiting.insert(party, *observation);
+                    party.get_mut().push_front(*observation);
                     return;
                 }
                 Err(_) => return,
@@ -405,6 +414,18 @@ fn placed(uttered: Uttered, position: u64, is_writer: bool) -> Option<Utterance>
 /// Whole samples of a span.
 fn samples_of(span: Duration) -> u64 {
     (span.as_micros() * SAMPLE_RATE_HZ as u128 / 1_000_000) as u64
+}
+
+/// Keeps an observation until it is told, in the place of one of the same words; beyond [`OBSERVATIONS_MAX`] the oldest gives
+/// way.
+fn wait(waiting: &mut VecDeque<Observation>, observation: Observation) {
+    let which = |observation: &Observation| observation.words.as_deref().map(|words| (words.number, words.end));
+    if waiting.back().is_some_and(|last| which(last) == which(&observation)) {
+        waiting.pop_back();
+    } else if waiting.len() == OBSERVATIONS_MAX {
+        waiting.pop_front();
+    }
+    waiting.push_back(observation);
 }
 
 /// Keeps a moment until it is told; the oldest gives way.
