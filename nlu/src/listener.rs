@@ -196,6 +196,14 @@ impl Listener {
         self.push(party, samples);
     }
 
+    /// Tells what share of the packets of `party` of the last 10 s did not come, 0-1: whoever receives them knows also what was
+    /// too long to be made up, and that a sender who is silent loses nothing. Of an unknown party it is ignored.
+    pub fn tell_lost(&mut self, party: PartyId, share: f32) {
+        if let Some(party) = self.parties.get_mut(&party) {
+            party.extractor.tell_lost(share);
+        }
+    }
+
     /// Takes what `party` said; the next [`Listener::run`] reads it. Of an unknown party it is ignored.
     ///
     /// Beyond 8 that wait, the oldest are left unread and counted.

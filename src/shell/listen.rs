@@ -8,6 +8,7 @@ mod beside;
 mod chaos;
 mod conversations;
 mod guard;
+mod loss;
 mod onset;
 mod parties;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use media::{LegId, StreamSettings};
+use media::LegId;
 use media::dtmf::{Detector, Press};
 use media::jitter::{JitterBuffer, PieceKind};
 use nix::time::{ClockId, clock_gettime};
@@ -23,6 +23,7 @@ use super::baselines::SpeakerKey;
 use super::beside::Beside;
 use super::chaos::Fault;
 use super::conversations::Conversations;
+use super::loss::Loss;
 use super::onset::Onset;
 use super::parties::Tapped;
 use super::utterances::Uttered;
@@ -75,17 +76,26 @@ struct Ear {
     /// Who speaks, when that is to be remembered.
     speaker: Option<SpeakerKey>,
     onset: Onset,
+    /// How many of its packets are lost.
+    loss: Loss,
+    /// How often its far end was told to send to us again.
+    renewals: u32,
     /// Listens for keys, when they come as nothing but tones.
     keys: Option<Detector>,
 }
 
 impl Ear {
-    fn new(Tapped { settings, call, speaker, .. }: &Tapped, barge_in: Duration) -> Self {
+    fn new(Tapped { settings, call, speaker, renewals, .. }: &Tapped, barge_in: Duration) -> Self {
         let buffer = JitterBuffer::new(settings.codec, settings.payload_type_received);
-        Self { buffer, origin: None, call: *call, speaker: *speaker, onset: Onset::new(barge_in), keys: None }
+        let (onset, loss) = (Onset::new(barge_in), Loss::default());
+        Self { buffer, origin: None, call: *call, speaker: *speaker, onset, loss, renewals: *renewals, keys: None }
     }
 
-    fn configure(&mut self, settings: &StreamSettings) {
+    fn configure(&mut self, Tapped { settings, renewals, .. }: &Tapped) {
+        if std::mem::replace(&mut self.renewals, *renewals) != *renewals {
+            // What went past us meanwhile is not lost.
+            self.buffer.renew();
+        }
         match settings.event_payload_type_received {
             Some(_) => self.keys = None,
             None => drop(self.keys.get_or_insert_default()),
@@ -204,7 +214,7 @@ impl Worker {
             });
             // Of a forked call it may be told late who speaks: then the baseline is kept, though none was taken up.
             ear.speaker = tapped.speaker;
-            ear.configure(&tapped.settings);
+            ear.configure(&tapped);
         }
     }
 
@@ -331,6 +341,7 @@ impl Worker {
                     }
                 }
             }
+            self.listener.tell_lost(party, ear.loss.share(now, ear.buffer.stats()));
         }
         let (ears, moments) = (&mut self.ears, &mut self.moments);
         let (conversations, recognizing) = (&mut self.conversations, &self.options.words.recognizing);
