@@ -23,6 +23,7 @@ use super::baselines::SpeakerKey;
 use super::beside::Beside;
 use super::chaos::Fault;
 use super::conversations::Conversations;
+use super::failures::Failures;
 use super::loss::Loss;
 use super::onset::Onset;
 use super::parties::Tapped;
@@ -52,6 +53,8 @@ pub(super) struct Worker {
     /// Who writes, and up to when the listener has followed each.
     writers: BTreeMap<LegId, Duration>,
     conversations: Conversations,
+    /// Of the model that judges voices, and of the one that reads words.
+    failures: [Failures; 2],
     parties_version: Option<u64>,
     samples: Vec<f32>,
     linear: Vec<i16>,
@@ -118,6 +121,7 @@ impl Worker {
             ears: BTreeMap::new(),
             writers: BTreeMap::new(),
             conversations: Conversations::default(),
+            failures: Default::default(),
             parties_version: None,
             samples: Vec::with_capacity(1_600),
             linear: Vec::with_capacity(1_600),
@@ -147,6 +151,7 @@ impl Worker {
             self.take_models();
             self.take_words(now);
             self.listen(now);
+            self.look_at_models(now);
             self.report();
             self.compare();
             thread::sleep(ROUND);
@@ -267,6 +272,14 @@ impl Worker {
             let with_model = self.listener.model().is_some();
             self.state.with_model.store(u64::from(with_model), Ordering::Relaxed);
         }
+    }
+
+    /// Tells how the runs of the models go.
+    fn look_at_models(&mut self, now: Duration) {
+        let (listener, [acoustic, text]) = (&self.listener, &mut self.failures);
+        let reader = listener.reader();
+        acoustic.look(now, "acoustic", (listener.model_failures(), listener.model_failure()), &self.state.acoustic);
+        text.look(now, "text", (reader.model_failures(), reader.model_failure()), &self.state.text);
     }
 
     /// Has a candidate go over what was judged in this round; while work is spared, that is shed.
