@@ -367,7 +367,7 @@ impl Control {
                 Ok(Done::Accepted)
             }),
             Order::PoliciesBack => self.policies_back().map(|()| Done::Accepted),
-            of_all @ (Order::Drain | Order::Stop | Order::Listening { .. }) => {
+            of_all @ (Order::Drain | Order::Stop | Order::Listening { .. } | Order::Unheard) => {
                 self.order_all(now, &of_all, out);
                 Ok(Done::Accepted)
             }
@@ -380,6 +380,8 @@ impl Control {
             Order::Drain => self.begin_drain(now),
             Order::Stop => self.stop(now, out),
             Order::Listening { up } => self.listening = *up,
+            // What is written is read as ever.
+            Order::Unheard => self.calls.values_mut().filter(|call| call.chat().is_none()).for_each(Call::excuse),
             _ => {}
         }
     }

@@ -10,6 +10,7 @@ mod elsewhere;
 mod exemplars;
 mod knowledge;
 mod legs;
+mod models;
 mod mood;
 mod reels;
 mod shadow;

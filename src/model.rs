@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use nlu::text::TextModel;
-use nlu::{AcousticModel, ModelError, Runtime};
+use nlu::{AcousticModel, FEATURES, ModelError, Runtime};
 use ring::digest::{SHA256, digest};
 
 use crate::hexadecimal::hexadecimal;
@@ -89,15 +89,16 @@ impl ModelFiles {
         self.load_as(kind)
     }
 
-    /// Loads a model and lets go of it again.
+    /// Loads a model, has it judge nothing in particular, and lets go of it again: one whose every answer is no number loads, too.
     ///
     /// # Errors
     /// What was expected and what was found.
     pub fn load_as(&self, kind: ModelKind) -> Result<(), String> {
-        match kind {
-            ModelKind::Acoustic => self.load().map(drop),
-            ModelKind::Text => self.load_text().map(drop),
-        }
+        let judged = match kind {
+            ModelKind::Acoustic => self.load()?.judge(&[&[0.0; FEATURES]]).map(drop),
+            ModelKind::Text => self.load_text()?.judge(&[""]).map(drop),
+        };
+        judged.map_err(|error| error.to_string())
     }
 
     fn load_with<M>(
@@ -144,6 +145,25 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_model_whose_answers_are_no_numbers_is_refused() {
+        let graph = include_bytes!("../nlu/models/acoustic.onnx");
+        let name = b"sharpnessJ\x04";
+        let at = graph.windows(name.len()).position(|bytes| bytes == name).expect("a factor") + name.len();
+        let mut broken = graph.to_vec();
+        broken[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+        let of = |graph: Vec<u8>| {
+            let card = include_bytes!("../nlu/models/acoustic.json").to_vec();
+            let own = Some(OwnModel { name: "own.onnx".to_owned(), graph, card });
+            ModelFiles { own, runtime: None }.try_as(ModelKind::Acoustic)
+        };
+        assert_eq!(of(graph.to_vec()), Ok(()));
+        if Runtime::find(None).is_ok() {
+            let refused = of(broken).expect_err("it judges nothing");
+            assert!(refused.contains("not numbers"), "{refused}");
+        }
+    }
 
     #[test]
     fn a_graph_that_is_not_the_cards_is_refused_by_name() {

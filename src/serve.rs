@@ -5,6 +5,7 @@
 mod desk;
 mod handshakes;
 mod knowing;
+mod listening;
 mod load;
 mod reload;
 mod start;

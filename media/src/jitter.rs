@@ -164,6 +164,11 @@ impl JitterBuffer {
         self.decoder = Decoder::new(codec, RATE_HZ).ok();
     }
 
+    /// The source has sent elsewhere meanwhile: what went there is not missing, and its next packet begins anew.
+    pub fn renew(&mut self) {
+        self.sequencer.renew();
+    }
+
     /// Takes one datagram as it arrived. Never fails: what cannot be used is counted.
     pub fn push(&mut self, arrival: Duration, datagram: &[u8]) {
         let Ok(packet) = rtp::Packet::unmarshal(&mut &*datagram) else {

@@ -30,7 +30,8 @@ pub struct Delivery {
     pub pause_share: f32,
     /// Signal-to-noise ratio of the last 10 s, dB; `None` while too little is voiced.
     pub snr_db: Option<f32>,
-    /// Share of the last 10 s that was lost on the way and concealed, 0-1.
+    /// Share of the packets of the last 10 s that were lost on the way, 0-1; where nobody has told it, of the audio that was
+    /// made up.
     pub lost_share: f32,
     /// Share of the samples of the last 10 s that are cut off at full scale, 0-1.
     pub clipped_share: f32,
@@ -61,6 +62,8 @@ pub(crate) struct DeliveryMeter {
     quality: QualityMeter,
     functionals: Option<Described>,
     lost: VecDeque<Range<u64>>,
+    /// The share of lost packets, where whoever receives them tells it.
+    told_lost: Option<f32>,
 }
 
 impl Default for DeliveryMeter {
@@ -70,6 +73,7 @@ impl Default for DeliveryMeter {
             quality: QualityMeter::default(),
             functionals: None,
             lost: VecDeque::with_capacity(LOST_MAX),
+            told_lost: None,
         }
     }
 }
@@ -112,6 +116,11 @@ impl DeliveryMeter {
         self.lost.push_back(positions);
     }
 
+    /// Tells what share of the packets is lost.
+    pub(crate) fn tell_lost(&mut self, share: f32) {
+        self.told_lost = Some(share);
+    }
+
     /// Takes the next hop, whether it is speech and whether delivery is followed there; true when its audio was made up.
     pub(crate) fn take(&mut self, hop: &Row, speech: bool, followed: bool) -> bool {
         while self.lost.front().is_some_and(|lost| lost.end <= hop.position) {
@@ -147,7 +156,7 @@ impl DeliveryMeter {
             articulation_rate: rhythm.articulation_rate,
             pause_share: rhythm.pause_share,
             snr_db: quality.snr_db,
-            lost_share: quality.lost,
+            lost_share: self.told_lost.unwrap_or(quality.lost),
             clipped_share: quality.clipped,
             pitch_z: z(Descriptor::Pitch),
             loudness_z: z(Descriptor::Loudness),

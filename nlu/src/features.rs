@@ -160,6 +160,11 @@ impl Extractor {
         self.delivery.lose(from..from + samples);
     }
 
+    /// Tells what share of the packets of the last 10 s did not come, which delivery says from now on.
+    pub fn tell_lost(&mut self, share: f32) {
+        self.delivery.tell_lost(share);
+    }
+
     /// Goes on at `position` after audio that will never come; what is usual for the speaker is kept.
     ///
     /// The window starts afresh: a judgement never spans a gap.

@@ -68,6 +68,7 @@ impl Words {
             TextSource::LexiconOnly => LEXICON_RELIABILITY,
         };
         let evidence = WordEvidence {
+            number: 0,
             start: utterance.start,
             end: utterance.end,
             confidence,
@@ -79,6 +80,12 @@ impl Words {
             source: reading.source,
         };
         Self { probabilities: reading.judgement.as_voice(), evidence: Arc::new(evidence) }
+    }
+
+    /// The same, as the utterance of this number.
+    pub(crate) fn numbered(mut self, number: u64) -> Self {
+        Arc::make_mut(&mut self.evidence).number = number;
+        self
     }
 
     /// Whether they still count at `position`.

@@ -11,7 +11,7 @@ use prosody::baseline::Usual;
 use crate::expression::Expression;
 use crate::features::{Extractor, FEATURES, HOP, Row};
 use crate::fusion::{Utterance, Words};
-use crate::model::AcousticModel;
+use crate::model::{AcousticModel, CLASSES};
 use crate::mood::Mood;
 use crate::observation::{Observation, PartyId};
 use crate::settings::ListenerSettings;
@@ -38,6 +38,8 @@ pub struct Listener {
     /// Parties of whom there is no audio: they write.
     writers: BTreeMap<PartyId, Writer>,
     model_failures: u64,
+    /// Why the last run of the model judged nothing.
+    model_failure: Option<String>,
     spared: bool,
     rows: Vec<(PartyId, Row)>,
     recorder: Option<Recorder>,
@@ -78,6 +80,7 @@ impl Listener {
             parties: BTreeMap::new(),
             writers: BTreeMap::new(),
             model_failures: 0,
+            model_failure: None,
             spared: false,
             rows: Vec::new(),
             recorder: None,
@@ -99,6 +102,7 @@ impl Listener {
     /// Judges voices by `model` from now on; baselines and timelines go on.
     pub fn judge_by(&mut self, model: Option<AcousticModel>) {
         self.model = model;
+        self.model_failure = None;
     }
 
     /// Records from now on what is judged, beginning with the parties as they are; or no more.
@@ -196,6 +200,14 @@ impl Listener {
         self.push(party, samples);
     }
 
+    /// Tells what share of the packets of `party` of the last 10 s did not come, 0-1: whoever receives them knows also what was
+    /// too long to be made up, and that a sender who is silent loses nothing. Of an unknown party it is ignored.
+    pub fn tell_lost(&mut self, party: PartyId, share: f32) {
+        if let Some(party) = self.parties.get_mut(&party) {
+            party.extractor.tell_lost(share);
+        }
+    }
+
     /// Takes what `party` said; the next [`Listener::run`] reads it. Of an unknown party it is ignored.
     ///
     /// Beyond 8 that wait, the oldest are left unread and counted.
@@ -285,9 +297,14 @@ impl Listener {
         self.parties.len() + self.writers.len()
     }
 
-    /// Runs of the model that failed and were judged by signal processing alone.
+    /// Runs of the model that failed, or refused some of the windows, which were judged by signal processing alone.
     pub fn model_failures(&self) -> u64 {
         self.model_failures
+    }
+
+    /// Why the last run of the model judged nothing; `None` when it did, or there was none.
+    pub fn model_failure(&self) -> Option<&str> {
+        self.model_failure.as_deref()
     }
 
     /// What reads the words.
@@ -301,22 +318,28 @@ impl Listener {
     }
 
     fn judge(&mut self, batch: Vec<(PartyId, Row)>, out: &mut Vec<Observation>) {
-        let judged = self.model.as_mut().and_then(|model| {
-            let values: Vec<&[f32; FEATURES]> = batch.iter().map(|(_, row)| &*row.values).collect();
-            let judged = model.judge(&values);
-            self.model_failures += u64::from(judged.is_err());
-            judged.ok()
-        });
+        let judged = self.run_model(&batch);
         for (index, (id, row)) in batch.into_iter().enumerate() {
             let Some(party) = self.parties.get_mut(&id) else { continue };
             let mood = &mut party.said.mood;
-            let judged = judged.as_ref().map(|judged| judged[index]);
+            let judged = judged.get(index).copied().flatten();
             let observed = mood.hear(id, &self.settings, &row, judged.as_ref());
             if let Some(recorder) = &mut self.recorder {
                 recorder.record(mood, &observed, What::Heard(Box::new(row), judged));
             }
             out.push(observed);
         }
+    }
+
+    /// How the model judges these windows; nothing where there is none, or its run fails.
+    fn run_model(&mut self, batch: &[(PartyId, Row)]) -> Vec<Option<[f32; CLASSES]>> {
+        let Some(model) = &mut self.model else { return Vec::new() };
+        let values: Vec<&[f32; FEATURES]> = batch.iter().map(|(_, row)| &*row.values).collect();
+        let judged = model.judge(&values);
+        let failed = !judged.as_ref().is_ok_and(|judged| judged.iter().all(Option::is_some));
+        self.model_failures += u64::from(failed);
+        self.model_failure = judged.as_ref().err().map(ToString::to_string);
+        judged.unwrap_or_default()
     }
 
     /// Reads the utterances of all parties in one go, and looks at what they show; each is an observation.

@@ -22,6 +22,8 @@ const INPUT: &str = "features";
 const OUTPUT: &str = "probabilities";
 /// Threads per run: parallelism is across calls, not inside a run.
 const INTRA_THREADS: usize = 1;
+/// Stands in for a row that is refused.
+const NOTHING: [f32; FEATURES] = [0.0; FEATURES];
 
 /// What the JSON beside the graph says.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -107,25 +109,35 @@ impl AcousticModel {
         &self.card
     }
 
-    /// Judges `rows` in one run. The probabilities of a row, by [`CLASS_NAMES`], sum to 1.
+    /// Judges `rows` in one run. The probabilities of a row, by [`CLASS_NAMES`], sum to 1; a row with a value that is no number,
+    /// or that is answered with one, is refused by itself (`None`): the others are not spoilt by it.
     ///
     /// # Errors
-    /// When ONNX Runtime fails or answers in another shape; the model can be used again.
-    pub fn judge(&mut self, rows: &[&[f32; FEATURES]]) -> Result<Vec<[f32; CLASSES]>, ModelError> {
+    /// When ONNX Runtime fails, answers in another shape, or every row is refused; the model can be used again.
+    pub fn judge(&mut self, rows: &[&[f32; FEATURES]]) -> Result<Vec<Option<[f32; CLASSES]>>, ModelError> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
         let failed = |found: String| ModelError::Run { model: "acoustic", rows: rows.len(), found };
-        let values: Vec<f32> = rows.iter().flat_map(|row| row.iter().copied()).collect();
+        let is_right: Vec<bool> = rows.iter().map(|row| row.iter().all(|value| value.is_finite())).collect();
+        let taken = rows.iter().zip(&is_right).map(|(row, is_right)| if *is_right { *row } else { &NOTHING });
+        let values: Vec<f32> = taken.flatten().copied().collect();
         let input = TensorRef::from_array_view(([rows.len(), FEATURES], values.as_slice()))
             .map_err(|error| failed(error.to_string()))?;
         let outputs = self.session.run(ort::inputs![INPUT => input]).map_err(|error| failed(error.to_string()))?;
         let (shape, values) = outputs[OUTPUT].try_extract_tensor::<f32>().map_err(|error| failed(error.to_string()))?;
-        let (judged, rest) = values.as_chunks();
-        if judged.len() != rows.len() || !rest.is_empty() || values.iter().any(|value| !value.is_finite()) {
-            return Err(failed(format!("an answer of shape {shape:?} or with values that are not numbers")));
+        let (judged, rest) = values.as_chunks::<CLASSES>();
+        if judged.len() != rows.len() || !rest.is_empty() {
+            return Err(failed(format!("an answer of shape {shape:?}")));
         }
-        Ok(judged.to_vec())
+        let judged = judged.iter().zip(is_right);
+        let judged =
+            judged.map(|(row, is_right)| Some(*row).filter(|row| is_right && row.iter().all(|p| p.is_finite())));
+        let judged: Vec<_> = judged.collect();
+        if judged.iter().all(Option::is_none) {
+            return Err(failed("values that are not numbers".to_owned()));
+        }
+        Ok(judged)
     }
 }
 

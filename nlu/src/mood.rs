@@ -23,6 +23,8 @@ pub(crate) struct Mood {
     /// Whether the party writes: then its words stand alone, and count in full.
     writes: bool,
     words: Option<Words>,
+    /// Utterances that were read.
+    read: u64,
     expression: Option<Expression>,
     /// The last judgement of the voice.
     voice: Option<Voice>,
@@ -75,7 +77,8 @@ impl Mood {
     /// Steps on by words.
     pub(crate) fn read(&mut self, id: PartyId, settings: &ListenerSettings, words: Words) -> Observation {
         let (position, step_s) = (words.evidence.end, words.step_s());
-        self.words = Some(words);
+        self.read += 1;
+        self.words = Some(words.numbered(self.read));
         self.observe(id, settings, position, Some(step_s))
     }
 

@@ -76,6 +76,9 @@ pub struct Observation {
 /// What the words of a party said, for people to read. The text itself is not kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WordEvidence {
+    /// Which of the party's utterances it is: 1 for the first that was read, since the party is listened to. Several may end at
+    /// the same place.
+    pub number: u64,
     /// Where the utterance begins, samples at 8 kHz from the start of the party's audio.
     pub start: u64,
     /// Where it ends.

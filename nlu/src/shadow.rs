@@ -110,7 +110,7 @@ impl Shadow {
         let mut judged = Vec::with_capacity(rows.len());
         for batch in rows.chunks(self.settings.batch_max.max(1)) {
             match model.judge(batch) {
-                Ok(batch) => judged.extend(batch.into_iter().map(Some)),
+                Ok(batch) => judged.extend(batch),
                 Err(_) => {
                     self.figures.failures += 1;
                     judged.extend(batch.iter().map(|_| None));

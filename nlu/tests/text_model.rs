@@ -32,9 +32,10 @@ fn any_texts_become_probabilities_alone_and_in_batches() {
     let texts = ["", " ", "太差了，退钱！", "thank you so much", "😡", "服務態度太差", &long, "\u{0}\u{fe0f}"];
     let together = model.judge(&texts).expect("they are judged");
     for (text, judged) in texts.iter().zip(&together) {
+        let judged = judged.expect("each of them");
         assert!((judged.polarity.iter().sum::<f32>() - 1.0).abs() < 1e-4, "{judged:?}");
         assert!((judged.emotions.iter().sum::<f32>() - 1.0).abs() < 1e-4, "{judged:?}");
-        let alone = model.judge(&[text]).expect("it is judged")[0];
+        let alone = model.judge(&[text]).expect("it is judged")[0].expect("it is no nonsense");
         let gap = alone.emotions.iter().zip(judged.emotions).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(gap < 1e-4, "a batch must not matter: {gap} for {text:?}");
     }

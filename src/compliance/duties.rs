@@ -21,7 +21,7 @@ pub struct Duties {
     own: BTreeSet<usize>,
     /// What is still to be said, and by when; `None`: before the end, or after an occasion that has not come.
     open: BTreeMap<usize, Option<Duration>>,
-    /// Whether all that is said is understood, as far as one can tell.
+    /// Whether all that is said is understood, as far as one can tell. What nobody may have heard is not in `open`.
     understood: bool,
     told: usize,
 }
@@ -55,6 +55,15 @@ impl Duties {
         let never: Vec<usize> = found.said.iter().copied().filter(is_never).collect();
         broken.extend(self.tell(never));
         broken
+    }
+
+    /// Nobody understands what is said, for a while or for good. What was to be said by now or before the end may be said
+    /// meanwhile: nobody is told that it was not. What is to follow an occasion that has not come still is, once somebody
+    /// understands again.
+    pub fn unheard(&mut self, phrases: &Phrases) {
+        self.understood = false;
+        let is_to_come = |rule: usize| matches!(phrases.rules()[rule].duty, Duty::MustSay(Moment::After(..)));
+        self.open.retain(|rule, due| due.is_none() && is_to_come(*rule));
     }
 
     /// The customer has said or written `text`.

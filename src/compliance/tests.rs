@@ -69,7 +69,8 @@ fn phrases_are_found_as_they_are_said() {
 
 #[test]
 fn duties_have_their_moments() {
-    // Seconds, who (`+`: understood in full, `~`: phrases alone, `?`: the customer), what; then what is broken and when.
+    // Seconds, who (`+`: understood in full, `~`: phrases alone, `?`: the customer, `!`: nobody is heard), what; then what is
+    // broken and when.
     for (story, end_s, expected) in [
         ("", 60, ""),
         ("5+好的", 60, "23 greeting, 60 else"),
@@ -86,6 +87,14 @@ fn duties_have_their_moments() {
         ("5+您好 6+有风险 10?基金", 200, "200 else"),
         ("5+您好 10?基金", 40, "40 else"),
         ("5+您好 50+请问还有什么", 60, ""),
+        // What nobody has listened to may have been said, whatever is understood later.
+        ("5+好的 10!", 60, ""),
+        ("5+好的 10! 30+好的", 60, ""),
+        ("30+好的 40!", 60, "30 greeting"),
+        ("5+您好 6?基金 10! 30+好的", 100, ""),
+        // What is asked for by what comes later is asked for.
+        ("5+您好 10! 30?基金 35+好的", 100, "93 risk"),
+        ("5+好的 10! 30+这不归我管", 60, "30 away"),
     ] {
         assert_eq!(played(("shop", "human"), story, end_s), expected, "{story}");
     }
@@ -164,12 +173,13 @@ fn played(serving: (&str, &str), story: &str, end_s: u64) -> String {
         told.extend(broken.iter().map(|rule| format!("{} {}", at.as_secs(), phrases.rules()[*rule].id)));
     };
     for line in story.split_whitespace() {
-        let mark = line.find(['+', '~', '?']).expect("who");
+        let mark = line.find(['+', '~', '?', '!']).expect("who");
         let now = Duration::from_secs(line[..mark].parse().expect("when"));
         pass(&mut duties, now, |at, broken| note(at, broken, &mut told));
         let text = &line[mark + 1..];
         match &line[mark..=mark] {
             "?" => duties.asked(now, &phrases, text),
+            "!" => duties.unheard(&phrases),
             who => {
                 let mut broken = duties.served(now, &phrases, text, who == "+");
                 broken.extend(duties.overdue(now));

@@ -63,6 +63,9 @@ impl Call {
 
     /// Tells the policy engine, and carries out what it decides.
     pub(super) fn judge(&mut self, context: &mut Context<'_>, event: &routing::Event) {
+        if matches!(event, routing::Event::Listened { on: false }) {
+            self.excuse();
+        }
         let decisions = context.judge(self.key, event);
         self.carry_out(context, decisions);
         self.forewarn(context, event);

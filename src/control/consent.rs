@@ -210,11 +210,14 @@ impl Call {
         }
     }
 
-    fn listen_as_agreed(&self, context: &mut Context<'_>) {
+    fn listen_as_agreed(&mut self, context: &mut Context<'_>) {
         if !self.consent.terms.deafens || !matches!(self.stage, Stage::Talking(_)) {
             return;
         }
         let on = self.consent.is_listened_to();
+        if !on {
+            self.excuse();
+        }
         if self.chat().is_some() {
             self.attend(context, on);
             return;

@@ -7,6 +7,7 @@ use routing::{Action, Event};
 use super::call::{Call, Stage};
 use super::chat::Chat;
 use super::context::Context;
+use super::fork::Fork;
 use crate::compliance::Duties;
 use crate::notice::{Breach, What};
 
@@ -39,8 +40,11 @@ impl Call {
         let Some(far) = &self.far else { return };
         let Some(scenario) = context.shared.engine.scenario(self.key) else { return };
         let phrases = &context.terms.settings.compliance;
-        let duties =
+        let mut duties =
             Duties::begin(context.now, phrases, (scenario, &far.name), self.chat().is_some() && !self.is_recorded());
+        if !self.is_heard() {
+            duties.unheard(phrases);
+        }
         self.serving = Serving(Some(Conversation { with: far.id, target: far.name.clone(), duties }));
     }
 
@@ -54,6 +58,20 @@ impl Call {
             let broken = duties.served(context.now, phrases, text, whole);
             self.breached(context, &broken);
         }
+    }
+
+    /// Nobody hears what is said, for a while or for good: nobody is told that something was not said.
+    pub(super) fn excuse(&mut self) {
+        if let Some(Conversation { duties, .. }) = &mut self.serving.0 {
+            duties.unheard(&self.terms.settings.compliance);
+        }
+    }
+
+    /// Whether what is said comes to us, and may be listened to.
+    fn is_heard(&self) -> bool {
+        let Stage::Talking(talking) = &self.stage else { return false };
+        let comes = !talking.path.is_past() && !self.fork.as_ref().is_some_and(Fork::is_paused);
+        comes && self.consent.is_listened_to()
     }
 
     /// Tells what should have been said by now.

@@ -26,8 +26,9 @@ use crate::words;
 pub(super) struct Learned {
     /// Names of the facts that are known.
     known: Vec<String>,
-    /// Where the words ended that were told last, samples of the caller's audio.
-    words: Option<u64>,
+    /// Which words were told last: their number, and where they ended, samples of the caller's audio. Numbers begin again with
+    /// whoever listens.
+    words: Option<(u64, u64)>,
     /// The loss that was told last, per cent.
     loss_percent: Option<u8>,
     /// Whether the call is likely to escalate.
@@ -81,7 +82,8 @@ impl Call {
             }
         }
         let Some(words) = observation.words.as_deref() else { return };
-        if self.learned.words.replace(words.end) != Some(words.end) {
+        let which = (words.number, words.end);
+        if self.learned.words.replace(which) != Some(which) {
             let found = words.words.iter().filter(|found| !found.negated);
             let mut categories: Vec<String> = found.map(|found| words::category(found.category).to_owned()).collect();
             categories.sort_unstable();

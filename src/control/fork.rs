@@ -135,6 +135,11 @@ impl Fork {
         }
     }
 
+    /// Whether all streams are switched off for a while.
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
     /// How the caller comes, for rules about channels.
     pub(super) fn channel(&self) -> &str {
         match &self.link {

@@ -210,6 +210,8 @@ pub enum Order {
         /// True when observations can be expected.
         up: bool,
     },
+    /// Says that what is spoken was not understood for a moment, or is not: a recogniser or the listening side broke.
+    Unheard,
 }
 
 /// Whom a supervisor's call goes to.

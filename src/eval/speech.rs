@@ -221,6 +221,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_mark_that_spreadsheets_write_is_passed_over() {
+        let path = std::env::temp_dir().join(format!("calmline-clips-{}.csv", std::process::id()));
+        let clip = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audio/calm-caller.wav");
+        std::fs::write(&path, format!("\u{feff}file,label\r\n{},neutral\r\n", clip.display())).expect("written");
+        let (clips, unreadable) = read_clips(&path).map_err(|_| "refused").expect("it is read");
+        assert_eq!((clips.len(), clips[0].label.as_str(), unreadable), (1, "neutral", 0));
+        std::fs::remove_file(path).expect("removed");
+    }
+
+    #[test]
     fn quiet_recordings_are_raised_and_no_others() {
         let tone = |peak: f32| -> Vec<f32> { (0..8_000).map(|n| peak * (n as f32 * 0.5).sin()).collect() };
         let loudest = |samples: &[f32]| samples.iter().fold(0.0f32, |most, sample| most.max(sample.abs()));

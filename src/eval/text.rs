@@ -101,11 +101,8 @@ fn judge(reader: &mut TextReader, task: Task, labelled: &[(&str, usize)]) -> (Te
 
 fn read_rows(path: &Path) -> Result<Vec<Row>, Failure> {
     let named = |error: csv::Error| Failure::of(path.display(), error);
+    // A mark at the beginning that spreadsheets write is passed over.
     let mut reader = csv::Reader::from_path(path).map_err(named)?;
-    // A mark at the beginning that spreadsheets write is no part of the first column's name.
-    let headers: csv::StringRecord =
-        reader.headers().map_err(named)?.iter().map(|name| name.trim_start_matches('\u{feff}')).collect();
-    reader.set_headers(headers);
     reader.deserialize().take(TEXTS_MAX).collect::<Result<_, _>>().map_err(named)
 }
 
@@ -153,4 +150,18 @@ fn report(figures: &Figures, without_model: Option<&str>, json: bool) -> Result<
         "{:.0} texts per second, {:.2} ms of processor time per 1,000 characters",
         figures.texts_per_s, figures.cpu_ms_per_1000_characters
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mark_that_spreadsheets_write_is_passed_over() {
+        let path = std::env::temp_dir().join(format!("calmline-texts-{}.csv", std::process::id()));
+        std::fs::write(&path, "\u{feff}text,label\r\n太差了,negative\r\n").expect("written");
+        let rows = read_rows(&path).map_err(|_| "refused").expect("it is read");
+        assert_eq!((rows[0].text.as_str(), rows[0].label.as_str()), ("太差了", "negative"));
+        std::fs::remove_file(path).expect("removed");
+    }
 }

@@ -8,6 +8,7 @@ use super::elsewhere::{
 };
 use super::knowledge::{ADVICE, KNOWLEDGE};
 use super::legs::{LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP};
+use super::models::MODEL_FAILURES;
 use super::mood::{BREACHES, GROUP_TURNS};
 use super::reels::{REEL_AUDIO, REELS, REELS_BYTES, REELS_ENDED, REELS_UP};
 use super::shadow::{SHADOW_CPU, SHADOW_DIFFERENCE, SHADOW_STEPS};
@@ -556,6 +557,7 @@ pub const TABLE: &[Metric] = &[
     LISTENER_RESTARTS,
     LISTENER_UP,
     LISTENING_BACKLOG,
+    MODEL_FAILURES,
     STORE_UP,
     STORE_BYTES,
     STORE_NOTICES,

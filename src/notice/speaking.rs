@@ -122,7 +122,7 @@ pub struct Delivery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub snr_db: Option<f32>,
-    /// Share of the last 10 s that was lost on the way and concealed, 0-1.
+    /// Share of the packets of the last 10 s that were lost on the way, 0-1.
     pub lost_share: f32,
     /// Share of the samples of the last 10 s that are cut off at full scale, 0-1.
     pub clipped_share: f32,

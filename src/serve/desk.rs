@@ -62,6 +62,8 @@ pub(super) struct Desk {
     pub(super) connectors: Connectors,
     pub(super) copies: Copies,
     pub(super) watching: Watching,
+    /// How often what hears or understands had broken when that was last read.
+    pub(super) breaks: u64,
     /// Copied packets that had been dropped when that was last read.
     pub(super) copies_dropped: u64,
     pub(super) tap: Arc<TapRing>,
@@ -415,24 +417,7 @@ impl Desk {
         if let Some(local) = self.zone.as_ref().and_then(|zone| zone.local(SystemTime::now())) {
             self.control.set_clock(now, local);
         }
-        let listening = self.listening.as_ref();
-        let listens = listening.is_some_and(|listening| listening.is_up(now));
-        self.metrics.set_listener_up(listens);
-        self.readiness.set(Component::Listening, listens);
-        self.readiness.set(Component::Model, listening.is_some_and(Listening::with_model));
-        self.metrics.set_listening_backlog(self.tap.len());
-        self.metrics.set_shadow(&self.bench.shadow());
-        self.metrics.set_utterances(&self.words.utterances.figures());
-        if let Some(recognizing) = &self.words.recognizing {
-            self.metrics.set_recognition(recognizing.is_up(), &recognizing.figures());
-            self.readiness.set(Component::Words, recognizing.is_up());
-            let remote = recognizing.remote();
-            self.readiness.want_words_elsewhere(remote.is_some());
-            if let Some(figures) = remote {
-                self.readiness.set(Component::WordsElsewhere, figures.is_up);
-                self.metrics.set_remote_recognition(&figures);
-            }
-        }
+        let listens = self.look_at_listening(now);
         if let Some(store) = &self.store {
             self.metrics.set_store_up(store.is_up());
             self.readiness.set(Component::Store, store.is_up());

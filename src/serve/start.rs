@@ -113,6 +113,7 @@ impl Server {
             connectors,
             copies,
             watching,
+            breaks: 0,
             copies_dropped: 0,
             tap,
             parties,

@@ -7,7 +7,9 @@ mod bench;
 mod beside;
 mod chaos;
 mod conversations;
+mod failures;
 mod guard;
+mod loss;
 mod onset;
 mod parties;
 #[cfg(test)]
@@ -28,12 +30,14 @@ pub use baselines::{Baselines, SpeakerKey};
 pub use bench::{Bench, ModelName, ModelsNow, ShadowReport};
 pub use chaos::Chaos;
 pub(super) use conversations::{Conversations, hop_of};
+pub use failures::ModelRuns;
 pub use parties::Parties;
 pub use utterances::{UtteranceFigures, Utterances, Uttered};
 
 use super::clock::Clock;
 use super::media::TapRing;
 use super::recognize::Recognizing;
+use failures::Runs;
 
 /// What the listening loop needs.
 pub struct ListenOptions {
@@ -138,6 +142,9 @@ struct State {
     packets: AtomicU64,
     /// 1 when the model runs, 0 on signal processing only.
     with_model: AtomicU64,
+    /// The models in use: the one that judges voices, and the one that reads words.
+    acoustic: Runs,
+    text: Runs,
     /// 1 while only what calls need is heard.
     spared: AtomicU64,
     /// 1 once the program wants to end.
@@ -170,6 +177,16 @@ impl Listening {
     /// True while the acoustic model runs; false on signal processing only.
     pub fn with_model(&self) -> bool {
         self.state.with_model.load(Ordering::Relaxed) == 1
+    }
+
+    /// How the runs of the model that judges voices go, all that there were.
+    pub fn acoustic_runs(&self) -> ModelRuns {
+        self.state.acoustic.now()
+    }
+
+    /// How those of the model that reads words do.
+    pub fn text_runs(&self) -> ModelRuns {
+        self.state.text.now()
     }
 
     /// True when the worker came round within the last second.

@@ -182,6 +182,13 @@ impl Recognizing {
         self.0.crosstalk.end(leg);
     }
 
+    /// Lets go of everybody else: of whoever went while nobody listened.
+    pub(super) fn keep_only(&self, legs: &BTreeSet<LegId>) {
+        let gone: Vec<LegId> = self.places().legs.keys().filter(|leg| !legs.contains(leg)).copied().collect();
+        gone.into_iter().for_each(|leg| self.close(leg));
+        self.0.crosstalk.keep_only(legs);
+    }
+
     /// Takes note that the audio of a party, which is in this call, began at `origin`.
     pub(super) fn begin(&self, leg: LegId, call: CallKey, origin: Duration) {
         self.0.crosstalk.begin(leg, call, origin);

@@ -2400,7 +2400,7 @@ export interface components {
             level_z: number;
             /**
              * Format: float
-             * @description Share of the last 10 s that was lost on the way and concealed, 0-1.
+             * @description Share of the packets of the last 10 s that were lost on the way, 0-1.
              */
             lost_share: number;
             /**

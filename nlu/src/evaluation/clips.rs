@@ -67,12 +67,12 @@ pub fn judge_clip(
     }
     let judged = match model.as_mut() {
         Some(model) => model.judge(&rows.iter().map(|row| &*row.values).collect::<Vec<_>>())?,
-        None => rows.iter().map(|row| signal_only(signal_anger(row))).collect(),
+        None => rows.iter().map(|row| Some(signal_only(signal_anger(row)))).collect(),
     };
-    let windows = rows.len();
+    let windows = judged.iter().flatten().count();
     let mut probabilities = [0.0; CLASSES];
     let mut anger = 0.0;
-    for (row, judged) in rows.iter().zip(&judged) {
+    for (row, judged) in rows.iter().zip(&judged).filter_map(|(row, judged)| Some((row, judged.as_ref()?))) {
         for (sum, p) in probabilities.iter_mut().zip(judged) {
             *sum += p / windows as f32;
         }

@@ -123,11 +123,12 @@ impl TextModel {
         &self.card
     }
 
-    /// Judges `texts`, in runs of at most 64. A text without any token is judged too: it says nothing.
+    /// Judges `texts`, in runs of at most 64. A text without any token is judged too: it says nothing. One that is answered with
+    /// values that are no numbers is refused by itself (`None`).
     ///
     /// # Errors
-    /// When ONNX Runtime fails or answers in another shape; the model can be used again.
-    pub fn judge(&mut self, texts: &[&str]) -> Result<Vec<TextJudgement>, ModelError> {
+    /// When ONNX Runtime fails, answers in another shape, or refuses every text of a run; the model can be used again.
+    pub fn judge(&mut self, texts: &[&str]) -> Result<Vec<Option<TextJudgement>>, ModelError> {
         let mut found = Vec::with_capacity(texts.len());
         for batch in texts.chunks(BATCH_MAX) {
             self.judge_batch(batch, &mut found)?;
@@ -135,7 +136,7 @@ impl TextModel {
         Ok(found)
     }
 
-    fn judge_batch(&mut self, texts: &[&str], found: &mut Vec<TextJudgement>) -> Result<(), ModelError> {
+    fn judge_batch(&mut self, texts: &[&str], found: &mut Vec<Option<TextJudgement>>) -> Result<(), ModelError> {
         let (mut token_rows, mut gram_rows) = (Vec::new(), Vec::new());
         for text in texts {
             let tokens = tokens(text);
@@ -153,10 +154,14 @@ impl TextModel {
         let outputs = self.session.run(inputs).map_err(said)?;
         let (shape, values) = outputs["probabilities"].try_extract_tensor::<f32>().map_err(said)?;
         let (judged, rest) = values.as_chunks::<OUTPUTS>();
-        if judged.len() != texts.len() || !rest.is_empty() || values.iter().any(|value| !value.is_finite()) {
-            return Err(failed(format!("an answer of shape {shape:?} or with values that are not numbers")));
+        if judged.len() != texts.len() || !rest.is_empty() {
+            return Err(failed(format!("an answer of shape {shape:?}")));
         }
-        found.extend(judged.iter().map(TextJudgement::from_outputs));
+        let is_right = |outputs: &[f32; OUTPUTS]| outputs.iter().all(|value| value.is_finite());
+        if !judged.iter().any(is_right) {
+            return Err(failed("values that are not numbers".to_owned()));
+        }
+        found.extend(judged.iter().map(|row| is_right(row).then(|| TextJudgement::from_outputs(row))));
         Ok(())
     }
 

@@ -41,28 +41,25 @@ pub struct TextReader {
     model: Option<TextModel>,
     lexicons: Vec<Lexicon>,
     model_failures: u64,
+    /// Why the last run judged nothing.
+    failure: Option<String>,
 }
 
 impl TextReader {
     /// A reader with what there is.
     pub fn new(model: Option<TextModel>, lexicons: Vec<Lexicon>) -> Self {
-        Self { model, lexicons, model_failures: 0 }
+        Self { model, lexicons, model_failures: 0, failure: None }
     }
 
     /// Reads `texts` in as few runs of the model as can be. Never fails: what the model can not judge, lexicons do.
     pub fn read(&mut self, texts: &[&str]) -> Vec<Reading> {
-        let judged = self.model.as_mut().and_then(|model| {
-            let judged = model.judge(texts);
-            self.model_failures += u64::from(judged.is_err());
-            judged.ok().map(|judged| (judged, model.card().naming()))
-        });
+        let judged = self.judge(texts);
         let read = |(index, text): (usize, &&str)| {
             let mut words: Vec<Found> = self.lexicons.iter().flat_map(|lexicon| lexicon.find(text)).collect();
             words.truncate(FOUND_MAX);
-            let (judgement, naming, source) = match &judged {
-                Some((judged, naming)) => {
-                    (raised(judged[index], &words, SHARE_BESIDE_MODEL), *naming, TextSource::Model)
-                }
+            let judged = judged.as_ref().and_then(|(judged, naming)| Some((judged[index]?, *naming)));
+            let (judgement, naming, source) = match judged {
+                Some((judged, naming)) => (raised(judged, &words, SHARE_BESIDE_MODEL), naming, TextSource::Model),
                 None => (raised(TextJudgement::NOTHING, &words, 1.0), Naming::USUAL, TextSource::LexiconOnly),
             };
             Reading { judgement, naming, intents: naming.intents(&judgement), words, source }
@@ -70,14 +67,29 @@ impl TextReader {
         texts.iter().enumerate().map(read).collect()
     }
 
+    /// How the model judges these texts, and how that is named; nothing where there is none, or its run fails.
+    fn judge(&mut self, texts: &[&str]) -> Option<(Vec<Option<TextJudgement>>, Naming)> {
+        let model = self.model.as_mut().filter(|_| !texts.is_empty())?;
+        let judged = model.judge(texts);
+        let failed = !judged.as_ref().is_ok_and(|judged| judged.iter().all(Option::is_some));
+        self.model_failures += u64::from(failed);
+        self.failure = judged.as_ref().err().map(ToString::to_string);
+        judged.ok().map(|judged| (judged, model.card().naming()))
+    }
+
     /// The model in use.
     pub fn model(&self) -> Option<&TextModel> {
         self.model.as_ref()
     }
 
-    /// Runs of the model that failed and were judged by lexicons alone.
+    /// Runs of the model that failed, or refused some of the texts, which were judged by lexicons alone.
     pub fn model_failures(&self) -> u64 {
         self.model_failures
+    }
+
+    /// Why the last run of the model judged nothing; `None` when it did, or there was none.
+    pub fn model_failure(&self) -> Option<&str> {
+        self.failure.as_deref()
     }
 }
 

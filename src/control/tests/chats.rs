@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::LegId;
+use nlu::WordEvidence;
+use nlu::text::{TextJudgement, TextSource};
 use routing::Policy;
 
 use super::script::observation;
@@ -255,6 +257,59 @@ fn what_agents_write_is_held_to_the_compliance_phrases() {
     let ended = told.iter().position(|what| matches!(what, What::CallEnded { .. })).expect("it ended");
     assert!(broken < ended, "{told:#?}");
     assert_eq!(chat.broken(), ["must_say else"]);
+}
+
+#[test]
+fn what_nobody_may_read_any_more_is_not_missed() {
+    let mut settings = ControlSettings { compliance: Arc::new(duties()), ..settings() };
+    let consent = ConsentSettings { deafens: true, ..ConsentSettings::default() };
+    settings.routes.0.iter_mut().for_each(|route| route.consent.clone_from(&consent));
+    let mut chat = Chat::open_with(settings);
+    assert_eq!(chat.say(Party::Callee, "好的", None), Ok(Done::Accepted));
+    let refused = Order::Consent { call: chat.id.clone(), given: false };
+    assert_eq!(chat.order(refused), Ok(Done::Accepted));
+    let mut out = Vec::new();
+    chat.sim.pass(Duration::from_secs(60), |_, more| out.extend(more));
+    chat.out.extend(out);
+    let end = Order::EndChat { call: chat.id.clone(), reason: "solved".to_owned() };
+    assert_eq!(chat.order(end), Ok(Done::Accepted));
+    assert_eq!(chat.broken(), [""; 0]);
+}
+
+#[test]
+fn all_that_is_read_at_once_is_judged() {
+    let mut chat = Chat::open_with(settings());
+    let help = ChatOpening { route: Some("help".to_owned()), name: None, ..opening() };
+    let (opened, out) = chat.sim.order(Order::OpenChat(Box::new(help)));
+    assert!(matches!(opened, Ok(Done::Opened { again: false, .. })), "{opened:?}");
+    let customer = out.iter().find_map(|command| match command {
+        Command::Attend { leg, on: true } => Some(*leg),
+        _ => None,
+    });
+    // Both were sent in the same moment, so both end in the same place.
+    for (number, intent) in [(1, "refund"), (2, "complaint")] {
+        let mut heard = observation(customer.expect("the customer is read"), "calm");
+        heard.words = Some(Arc::new(wanting(number, intent)));
+        let out = chat.sim.tell(Input::Heard(Box::new(heard)));
+        let alerted = whats(&out).iter().any(|what| matches!(what, What::Alert { rule, .. } if rule == "complains"));
+        assert_eq!(alerted, intent == "complaint", "{intent}: {out:?}");
+    }
+}
+
+/// Words of somebody who wants something.
+fn wanting(number: u64, intent: &'static str) -> WordEvidence {
+    WordEvidence {
+        number,
+        start: 0,
+        end: 8_000,
+        confidence: 1.0,
+        reliability: 0.5,
+        emotion: "neutral",
+        judgement: TextJudgement::NOTHING,
+        words: Vec::new(),
+        intents: vec![intent],
+        source: TextSource::Model,
+    }
 }
 
 #[test]

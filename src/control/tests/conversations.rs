@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
+use media::LegId;
+use nlu::recognition::{Transcript, Word};
+
+use super::bypass::LED;
 use super::keys::{HELPED, OVER};
-use super::script::{check, check_with};
+use super::script::{check, check_with, transcript};
 use super::sim::settings;
 use crate::compliance::Phrases;
 use crate::control::ControlSettings;
@@ -92,4 +96,46 @@ fn a_caller_who_may_be_remembered_is_named_before_the_first_word_is_heard() {
         ended: BYE received; talk 0 peak low lost 6"
         ),
     );
+}
+
+#[test]
+fn nobody_is_blamed_for_what_nobody_has_listened_to() {
+    let compliance = Arc::new(
+        Phrases::of(&[("duties.toml".into(), include_str!("duties.toml").to_owned())]).expect("they are right"),
+    );
+    let settings = ControlSettings { compliance, ..settings() };
+    let begun = format!("{HELPED}\n> bot dictates 好的\nsaid by callee");
+    check_with(
+        settings.clone(),
+        &format!(
+            "{begun}
+            > wait 60
+            must_say greeting of bot
+            > caller byes
+            must_say else of bot
+            decided not-asked service@1
+            alert info
+            close caller
+            bye bot
+            close bot
+            ended: BYE received; talk 60000 peak low lost 6"
+        ),
+    );
+    check_with(
+        settings,
+        &format!(
+            "{begun}
+            > order bypass{LED}
+            bypassed by operator after 0
+            > wait 60
+            {OVER}
+            ended: BYE received; talk 60000 peak low lost 6"
+        ),
+    );
+}
+
+/// All that was said, in one word.
+pub(super) fn dictated(leg: LegId, text: &str) -> Transcript {
+    let word = Word { text: text.to_owned(), start: 8_000, end: 16_000, confidence: 0.9 };
+    Transcript { words: vec![word], phrases: Vec::new(), text: Some(text.to_owned()), ..transcript(leg, text, true) }
 }

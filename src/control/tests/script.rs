@@ -291,6 +291,7 @@ impl Script {
             }
             ["said", intent] => Input::Said(transcript(leg, intent, true)),
             ["echoes", intent] => Input::Crosstalk(transcript(leg, intent, true)),
+            ["dictates", text] => Input::Said(super::conversations::dictated(leg, text)),
             ["saying", intent] => Input::Said(transcript(leg, intent, false)),
             ["is", mood] => Input::Heard(Box::new(observation(leg, mood))),
             _ => panic!("no such step: {words:?}"),

@@ -27,6 +27,8 @@ struct Party {
     language: Option<LanguageChoice>,
     tapped: bool,
     copied: bool,
+    /// How often its far end was told to send to us again.
+    renewals: u32,
     /// It has no audio and writes.
     writes: bool,
 }
@@ -41,6 +43,8 @@ pub(super) struct Tapped {
     pub(super) functionals: bool,
     /// Which language is heard, where somebody listens for words.
     pub(super) language: Option<LanguageChoice>,
+    /// How often its far end, which had sent elsewhere, was told to send to us again.
+    pub(super) renewals: u32,
     pub(super) settings: StreamSettings,
 }
 
@@ -76,6 +80,10 @@ impl Parties {
             Command::Configure { leg, settings } => legs.entry(*leg).or_default().settings = Some(settings.clone()),
             Command::Tap { leg, on } => legs.entry(*leg).or_default().tapped = *on,
             Command::Copy { leg, on } => legs.entry(*leg).or_default().copied = *on,
+            Command::Renew { leg } => {
+                let renewals = &mut legs.entry(*leg).or_default().renewals;
+                *renewals = renewals.wrapping_add(1);
+            }
             Command::Close { leg } => {
                 legs.remove(leg);
             }
@@ -87,7 +95,6 @@ impl Parties {
             | Command::Press { .. }
             | Command::Secure { .. }
             | Command::Capture { .. }
-            | Command::Renew { .. }
             | Command::Send { .. }
             | Command::Key { .. } => return,
         }
@@ -103,8 +110,8 @@ impl Parties {
     pub(super) fn tapped(&self) -> BTreeMap<LegId, Tapped> {
         let legs = self.lock();
         let tapped = |party: &Party| {
-            let Party { call, speaker, language, functionals, ref settings, .. } = *party;
-            Some(Tapped { call, speaker, language, functionals, settings: settings.clone()? })
+            let Party { call, speaker, language, functionals, renewals, ref settings, .. } = *party;
+            Some(Tapped { call, speaker, language, functionals, renewals, settings: settings.clone()? })
         };
         let legs = legs.iter().filter(|(_, party)| party.tapped);
         legs.filter_map(|(leg, party)| Some((*leg, tapped(party)?))).collect()

@@ -9,9 +9,9 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
+use media::LegId;
 use media::dtmf::{Detector, Press};
 use media::jitter::{JitterBuffer, PieceKind};
-use media::{LegId, StreamSettings};
 use nix::time::{ClockId, clock_gettime};
 use nlu::{Expression, Listener, Observation, PartyId, SAMPLE_RATE_HZ, Utterance};
 use prosody::Row as Hop;
@@ -23,6 +23,8 @@ use super::baselines::SpeakerKey;
 use super::beside::Beside;
 use super::chaos::Fault;
 use super::conversations::Conversations;
+use super::failures::Failures;
+use super::loss::Loss;
 use super::onset::Onset;
 use super::parties::Tapped;
 use super::utterances::Uttered;
@@ -37,6 +39,8 @@ const PACKETS_PER_ROUND: usize = 8_192;
 
 /// Beginnings of speech and keys that wait while the queue is full; of no use when they are old.
 const MOMENTS_MAX: usize = 64;
+/// Observations of one party that wait while the queue is full, each of other words; the oldest give way.
+const OBSERVATIONS_MAX: usize = 8;
 
 pub(super) struct Worker {
     options: Arc<ListenOptions>,
@@ -49,15 +53,19 @@ pub(super) struct Worker {
     /// Who writes, and up to when the listener has followed each.
     writers: BTreeMap<LegId, Duration>,
     conversations: Conversations,
+    /// Of the model that judges voices, and of the one that reads words.
+    failures: [Failures; 2],
     parties_version: Option<u64>,
     samples: Vec<f32>,
     linear: Vec<i16>,
     presses: Vec<Press>,
     heard: Vec<Observation>,
-    /// Observations that found the queue full; one per party, the newest.
-    waiting: BTreeMap<PartyId, Observation>,
+    /// Observations that are yet to be told, by party, oldest first; of the same words only the newest.
+    waiting: BTreeMap<PartyId, VecDeque<Observation>>,
     /// Conversations that found the queue full; the newest of each call.
     waiting_turns: BTreeMap<CallKey, Heard>,
+    /// When the audio of parties began, as far as that is yet to be told: words are placed by it, however long ago it was.
+    begun: BTreeMap<LegId, Duration>,
     /// Beginnings of speech and keys that found the queue full, oldest first.
     moments: VecDeque<Heard>,
 }
@@ -65,23 +73,32 @@ pub(super) struct Worker {
 /// What is kept of one party here; its emotions are the listener's.
 struct Ear {
     buffer: JitterBuffer,
-    /// When its audio began: the arrival of its first packet.
+    /// When its audio began: position 0 of the buffer, which packets without audio do not move.
     origin: Option<Duration>,
     call: Option<CallKey>,
     /// Who speaks, when that is to be remembered.
     speaker: Option<SpeakerKey>,
     onset: Onset,
+    /// How many of its packets are lost.
+    loss: Loss,
+    /// How often its far end was told to send to us again.
+    renewals: u32,
     /// Listens for keys, when they come as nothing but tones.
     keys: Option<Detector>,
 }
 
 impl Ear {
-    fn new(Tapped { settings, call, speaker, .. }: &Tapped, barge_in: Duration) -> Self {
+    fn new(Tapped { settings, call, speaker, renewals, .. }: &Tapped, barge_in: Duration) -> Self {
         let buffer = JitterBuffer::new(settings.codec, settings.payload_type_received);
-        Self { buffer, origin: None, call: *call, speaker: *speaker, onset: Onset::new(barge_in), keys: None }
+        let (onset, loss) = (Onset::new(barge_in), Loss::default());
+        Self { buffer, origin: None, call: *call, speaker: *speaker, onset, loss, renewals: *renewals, keys: None }
     }
 
-    fn configure(&mut self, settings: &StreamSettings) {
+    fn configure(&mut self, Tapped { settings, renewals, .. }: &Tapped) {
+        if std::mem::replace(&mut self.renewals, *renewals) != *renewals {
+            // What went past us meanwhile is not lost.
+            self.buffer.renew();
+        }
         match settings.event_payload_type_received {
             Some(_) => self.keys = None,
             None => drop(self.keys.get_or_insert_default()),
@@ -104,6 +121,7 @@ impl Worker {
             ears: BTreeMap::new(),
             writers: BTreeMap::new(),
             conversations: Conversations::default(),
+            failures: Default::default(),
             parties_version: None,
             samples: Vec::with_capacity(1_600),
             linear: Vec::with_capacity(1_600),
@@ -111,6 +129,7 @@ impl Worker {
             heard: Vec::with_capacity(64),
             waiting: BTreeMap::new(),
             waiting_turns: BTreeMap::new(),
+            begun: BTreeMap::new(),
             moments: VecDeque::with_capacity(MOMENTS_MAX),
         }
     }
@@ -132,6 +151,7 @@ impl Worker {
             self.take_models();
             self.take_words(now);
             self.listen(now);
+            self.look_at_models(now);
             self.report();
             self.compare();
             thread::sleep(ROUND);
@@ -158,14 +178,20 @@ impl Worker {
 
     fn follow_parties(&mut self, now: Duration) {
         let version = self.options.parties.version();
-        if self.parties_version.replace(version) == Some(version) {
+        let followed = self.parties_version.replace(version);
+        if followed == Some(version) {
             return;
         }
         self.follow_writers(now);
         let tapped = self.options.parties.tapped();
+        if let (None, Some(words)) = (followed, &self.options.words.recognizing) {
+            // Whoever went while nobody listened is nobody's to let go of.
+            words.keep_only(&tapped.keys().copied().collect());
+        }
         let gone: Vec<LegId> = self.ears.keys().filter(|leg| !tapped.contains_key(leg)).copied().collect();
         for leg in gone {
             self.waiting.remove(&PartyId(leg.0));
+            self.begun.remove(&leg);
             let speaker = self.ears.remove(&leg).and_then(|ear| ear.speaker);
             if let Some((speaker, usual)) = speaker.zip(self.listener.usual(PartyId(leg.0))) {
                 self.options.baselines.keep(speaker, *usual);
@@ -193,7 +219,7 @@ impl Worker {
             });
             // Of a forked call it may be told late who speaks: then the baseline is kept, though none was taken up.
             ear.speaker = tapped.speaker;
-            ear.configure(&tapped.settings);
+            ear.configure(&tapped);
         }
     }
 
@@ -225,14 +251,16 @@ impl Worker {
                 if let Some(codec) = frame.codec {
                     ear.buffer.configure(codec, frame.payload_type());
                 }
-                if ear.origin.is_none() {
-                    ear.origin = Some(frame.arrival);
-                    if let Some((words, call)) = self.options.words.recognizing.as_ref().zip(ear.call) {
-                        words.begin(frame.leg, call, frame.arrival);
-                    }
-                    keep(&mut self.moments, Heard::Began { leg: frame.leg, at: frame.arrival });
-                }
                 ear.buffer.push(frame.arrival, frame.packet());
+                if ear.origin.is_none()
+                    && let Some(origin) = ear.buffer.time_of(0)
+                {
+                    ear.origin = Some(origin);
+                    if let Some((words, call)) = self.options.words.recognizing.as_ref().zip(ear.call) {
+                        words.begin(frame.leg, call, origin);
+                    }
+                    self.begun.insert(frame.leg, origin);
+                }
             }
         }
         self.state.packets.fetch_add(packets as u64, Ordering::Relaxed);
@@ -244,6 +272,14 @@ impl Worker {
             let with_model = self.listener.model().is_some();
             self.state.with_model.store(u64::from(with_model), Ordering::Relaxed);
         }
+    }
+
+    /// Tells how the runs of the models go.
+    fn look_at_models(&mut self, now: Duration) {
+        let (listener, [acoustic, text]) = (&self.listener, &mut self.failures);
+        let reader = listener.reader();
+        acoustic.look(now, "acoustic", (listener.model_failures(), listener.model_failure()), &self.state.acoustic);
+        text.look(now, "text", (reader.model_failures(), reader.model_failure()), &self.state.text);
     }
 
     /// Has a candidate go over what was judged in this round; while work is spared, that is shed.
@@ -266,6 +302,7 @@ impl Worker {
         let (mut read, mut dropped) = (0, 0);
         for (leg, uttered) in self.options.words.utterances.take() {
             let party = PartyId(leg.0);
+            let unread = self.listener.utterances_unread(party);
             let writer = self.writers.get_mut(&leg).map(|followed| std::mem::replace(followed, now));
             if let Some(followed) = writer {
                 self.listener.skip(party, samples_of(now.saturating_sub(followed)));
@@ -283,8 +320,10 @@ impl Worker {
                 }
                 (None, _) => false,
             };
-            let (taken, lost) = if taken { (1, 0) } else { (0, 1) };
-            (read, dropped) = (read + taken, dropped + lost);
+            // What it made too much in the listener's queue was counted as read, and is not.
+            let unread = self.listener.utterances_unread(party) - unread;
+            let (taken, lost) = if taken { (1, unread) } else { (0, 1) };
+            (read, dropped) = (read + taken - unread, dropped + lost);
         }
         if read + dropped > 0 {
             self.options.words.utterances.count(read, dropped);
@@ -315,6 +354,7 @@ impl Worker {
                     }
                 }
             }
+            self.listener.tell_lost(party, ear.loss.share(now, ear.buffer.stats()));
         }
         let (ears, moments) = (&mut self.ears, &mut self.moments);
         let (conversations, recognizing) = (&mut self.conversations, &self.options.words.recognizing);
@@ -338,9 +378,15 @@ impl Worker {
         });
     }
 
-    /// Hands on what was heard: moments first, for somebody waits for them, then turns. While the queue is full, a party's newest
-    /// observation replaces its older ones.
+    /// Hands on what was heard: when audio began first, for all else is placed by it, then moments, for somebody waits for
+    /// them, then turns. While the queue is full, a party's newest observation of the same words replaces its older ones.
     fn report(&mut self) {
+        while let Some((leg, at)) = self.begun.pop_first() {
+            if let Err(TrySendError::Full(_)) = self.options.heard.try_send(Heard::Began { leg, at }) {
+                self.begun.insert(leg, at);
+                break;
+            }
+        }
         while let Some(moment) = self.moments.pop_front() {
             if let Err(TrySendError::Full(moment)) = self.options.heard.try_send(moment) {
                 self.moments.push_front(moment);
@@ -354,13 +400,17 @@ impl Worker {
             }
         }
         for observation in self.heard.drain(..) {
-            self.waiting.insert(observation.party, observation);
+            wait(self.waiting.entry(observation.party).or_default(), observation);
         }
-        while let Some((party, observation)) = self.waiting.pop_first() {
+        while let Some(mut party) = self.waiting.first_entry() {
+            let Some(observation) = party.get_mut().pop_front() else {
+                party.remove();
+                continue;
+            };
             match self.options.heard.try_send(Heard::Observation(Box::new(observation))) {
                 Ok(()) => {}
                 Err(TrySendError::Full(Heard::Observation(observation))) => {
-                    self.waiting.insert(party, *observation);
+                    party.get_mut().push_front(*observation);
                     return;
                 }
                 Err(_) => return,
@@ -388,6 +438,18 @@ fn placed(uttered: Uttered, position: u64, is_writer: bool) -> Option<Utterance>
 /// Whole samples of a span.
 fn samples_of(span: Duration) -> u64 {
     (span.as_micros() * SAMPLE_RATE_HZ as u128 / 1_000_000) as u64
+}
+
+/// Keeps an observation until it is told, in the place of one of the same words; beyond [`OBSERVATIONS_MAX`] the oldest gives
+/// way.
+fn wait(waiting: &mut VecDeque<Observation>, observation: Observation) {
+    let which = |observation: &Observation| observation.words.as_deref().map(|words| (words.number, words.end));
+    if waiting.back().is_some_and(|last| which(last) == which(&observation)) {
+        waiting.pop_back();
+    } else if waiting.len() == OBSERVATIONS_MAX {
+        waiting.pop_front();
+    }
+    waiting.push_back(observation);
 }
 
 /// Keeps a moment until it is told; the oldest gives way.

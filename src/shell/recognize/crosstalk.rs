@@ -3,7 +3,7 @@
 //!
 //! Whoever listens tells where a line brings an echo; every final transcript is asked for and remembered for a while.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -62,12 +62,15 @@ impl Crosstalk {
 
     /// Lets go of a line, once others have ended after it.
     pub(super) fn end(&self, leg: LegId) {
+        self.lock().end(leg);
+    }
+
+    /// Lets go of every line but these, as of lines that end.
+    pub(super) fn keep_only(&self, legs: &BTreeSet<LegId>) {
         let mut all = self.lock();
-        all.ended.push_back(leg);
-        if all.ended.len() > ENDED_MAX
-            && let Some(oldest) = all.ended.pop_front()
-        {
-            all.lines.remove(&oldest);
+        let gone = all.lines.keys().filter(|leg| !legs.contains(leg) && !all.ended.contains(leg));
+        for leg in gone.copied().collect::<Vec<_>>() {
+            all.end(leg);
         }
     }
 
@@ -106,6 +109,17 @@ impl Crosstalk {
     fn lock(&self) -> MutexGuard<'_, Lines> {
         // Every change is whole before anything in it can panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lines {
+    fn end(&mut self, leg: LegId) {
+        self.ended.push_back(leg);
+        if self.ended.len() > ENDED_MAX
+            && let Some(oldest) = self.ended.pop_front()
+        {
+            self.lines.remove(&oldest);
+        }
     }
 }
 

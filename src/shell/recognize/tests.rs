@@ -179,6 +179,13 @@ fn what_the_other_party_said_is_told_as_such() {
     assert_eq!((transcript.party, transcript.end), (PartyId(LEG.0), 4_000));
 }
 
+impl Recognizing {
+    /// Who is heard.
+    pub(in crate::shell) fn heard_of(&self) -> Vec<LegId> {
+        self.places().legs.keys().copied().collect()
+    }
+}
+
 /// The loop with a recogniser of Mandarin and none of any other language.
 pub(in crate::shell) fn start_one(load: Load, heard: mpsc::Sender<Heard>, utterances: Arc<Utterances>) -> Recognizing {
     let load = Mutex::new(Some(load));

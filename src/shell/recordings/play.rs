@@ -205,6 +205,11 @@ impl Ears {
             recognizer.run(&mut transcripts);
         }
         self.read(transcripts, &mut tell);
+        self.hear(&mut tell);
+    }
+
+    /// Hears what was pushed, and reads what was said.
+    fn hear(&mut self, tell: &mut impl FnMut(Input)) {
         let (mut observations, conversations) = (Vec::new(), &mut self.conversations);
         let mut hop = |party: PartyId, hop: &prosody::Row, speech: bool| {
             conversations.hear(LegId(party.0), Duration::ZERO, hop.position, speech);
@@ -214,13 +219,14 @@ impl Ears {
         observations.into_iter().for_each(|observation| tell(Input::Heard(Box::new(observation))));
     }
 
-    /// Hears the last words.
+    /// Hears the last words, and what they say of how somebody feels.
     fn close(&mut self, legs: &[LegId], mut tell: impl FnMut(Input)) {
         let mut transcripts = Vec::new();
         if let Some(recognizer) = &mut self.recognizer {
             legs.iter().for_each(|leg| recognizer.close(PartyId(leg.0), &mut transcripts));
         }
         self.read(transcripts, &mut tell);
+        self.hear(&mut tell);
     }
 
     fn read(&mut self, transcripts: Vec<nlu::recognition::Transcript>, tell: &mut impl FnMut(Input)) {
@@ -235,3 +241,70 @@ impl Ears {
 
 /// The only call that there is.
 const CALL: CallKey = CallKey(1);
+
+#[cfg(test)]
+mod tests {
+    use nlu::recognition::{EngineKind, RecognizerFigures, Transcript, Word};
+
+    use super::*;
+
+    #[test]
+    fn what_is_understood_only_at_the_end_is_read() {
+        let leg = LegId(1);
+        let reader = JudgeFiles::without_models().load().reader;
+        let mut listener = Listener::new(None, ListenerSettings::default()).with_reader(reader);
+        listener.add(PartyId(leg.0));
+        let recognizer: Option<Box<dyn Recognizer>> = Some(Box::new(Slow));
+        let mut ears = Ears { listener, recognizer, conversations: Conversations::default() };
+        (0..100).for_each(|_| ears.push(leg, &[]));
+        let mut told = Vec::new();
+        ears.listen(|input| told.push(input));
+        assert!(told.is_empty(), "{told:?}");
+        ears.close(&[leg], |input| told.push(input));
+        let [Input::Said(_), Input::Heard(heard)] = &told[..] else { panic!("{told:?}") };
+        let words = heard.words.as_deref().expect("it is read");
+        assert_eq!((words.start, words.end), (4_000, 12_000));
+        assert!(words.words.iter().any(|found| found.word == "骗子"), "{words:?}");
+    }
+
+    /// Understands nothing before it is closed.
+    struct Slow;
+
+    impl Recognizer for Slow {
+        fn open(&mut self, _: PartyId, _: Language) {}
+
+        fn push(&mut self, _: PartyId, _: &[f32]) {}
+
+        fn skip(&mut self, _: PartyId, _: u64) {}
+
+        fn run(&mut self, _: &mut Vec<Transcript>) {}
+
+        fn close(&mut self, party: PartyId, out: &mut Vec<Transcript>) {
+            let text = "你们是骗子".to_owned();
+            out.push(Transcript {
+                party,
+                engine: EngineKind::BuiltIn,
+                is_final: true,
+                start: 4_000,
+                end: 12_000,
+                words: vec![Word { text: text.clone(), start: 4_000, end: 12_000, confidence: 0.9 }],
+                phrases: Vec::new(),
+                text: Some(text),
+            });
+        }
+
+        fn spare(&mut self, _: bool) {}
+
+        fn languages(&self) -> Vec<Language> {
+            Language::ALL.into()
+        }
+
+        fn name(&self) -> String {
+            "slow".into()
+        }
+
+        fn figures(&self) -> RecognizerFigures {
+            RecognizerFigures::default()
+        }
+    }
+}

@@ -1,6 +1,9 @@
 //! Words and voice of a party on one axis, in simulated time: packets in, utterances back, observations out.
 
+use std::io::Cursor;
+
 use media::g711::{Law, encode_sample};
+use media::wav::{self, Channel};
 use media::{Codec, Command, StreamSettings, TapFrame};
 use nlu::recognition::{EngineKind, Language, LanguageChoice, Recognizer, RecognizerFigures, SpokenPhrase, Transcript};
 use nlu::{SeenIn, Shown};
@@ -86,6 +89,114 @@ fn who_writes_is_read_without_audio_at_the_time_of_the_clock() {
     assert_eq!(room.utterances.figures(), UtteranceFigures { read: 3, dropped: 1 });
 }
 
+#[test]
+fn audio_begins_with_the_first_packet_that_has_any() {
+    let mut room = Room::open();
+    // Comfort noise for ten seconds, then a voice: whatever has a place in the audio is counted from there.
+    (0..500).for_each(|_| room.pass_packet(13, None, &[70]));
+    (0..50).for_each(|_| room.pass(true, false));
+    room.worker.report();
+    let at = Duration::from_millis(10_020);
+    assert_eq!(room.told.try_recv(), Ok(Heard::Began { leg: LEG, at }));
+    assert_eq!(room.worker.ears[&LEG].origin, Some(at));
+    let position = room.worker.listener.position(PARTY).expect("a party");
+    assert!((45 * PACKET..=50 * PACKET).contains(&position), "{position}");
+}
+
+#[test]
+fn however_many_begin_at_once_all_are_told() {
+    let mut room = Room::open();
+    let parties = Arc::clone(&room.worker.options.parties);
+    let legs: Vec<LegId> = (100..200).map(LegId).collect();
+    for leg in &legs {
+        parties.observe(&Command::Configure { leg: *leg, settings: StreamSettings::plain(None, Codec::Pcmu, 0) });
+        parties.observe(&Command::Tap { leg: *leg, on: true });
+    }
+    room.worker.follow_parties(Duration::ZERO);
+    let at = Duration::from_millis(20);
+    for leg in &legs {
+        room.tap.push(TapFrame::new(*leg, at, Some(Codec::Pcmu), &packet(0, 0, &[0; 160])).expect("a short packet"));
+        room.worker.take_packets();
+    }
+    // Who goes before it was told is of no interest any more.
+    parties.observe(&Command::Close { leg: legs[99] });
+    room.worker.follow_parties(at);
+    room.worker.report();
+    let told: Vec<Heard> = std::iter::from_fn(|| room.told.try_recv().ok()).collect();
+    let expected: Vec<Heard> = legs[..99].iter().map(|leg| Heard::Began { leg: *leg, at }).collect();
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_burst_of_loss_is_told_whole_and_what_went_past_us_is_none() {
+    let mut room = Room::open();
+    let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/audio/calm-caller.wav"));
+    let voice =
+        wav::read(Cursor::new(bytes.expect("a fixture")), Channel::Mix).expect("a recording").to_sound().samples;
+    let mut packets = voice.chunks_exact(PACKET as usize).cycle();
+    let mut talk = |room: &mut Room, is_lost: &dyn Fn(u16) -> bool| -> f32 {
+        room.worker.heard.clear();
+        for number in 0..600 {
+            let sound: Vec<u8> =
+                packets.next().expect("a cycle").iter().map(|sample| encode_sample(Law::Mu, *sample)).collect();
+            room.pass_packet(0, Some(Codec::Pcmu), if is_lost(number) { &[] } else { &sound });
+        }
+        let told = room.worker.heard.iter().rev().find_map(|heard| heard.evidence.delivery);
+        told.expect("somebody speaks").lost_share
+    };
+    let share = talk(&mut room, &|number| number % 100 < 25);
+    assert!((0.23..=0.27).contains(&share), "{share}");
+    assert_eq!(talk(&mut room, &|_| false), 0.0, "it is over");
+    // Half a minute goes past us.
+    room.packets += 1_500;
+    room.worker.options.parties.observe(&Command::Renew { leg: LEG });
+    room.worker.follow_parties(Duration::from_secs(60));
+    assert_eq!(talk(&mut room, &|_| false), 0.0);
+}
+
+#[test]
+fn all_words_of_one_round_are_told_as_far_as_there_is_room() {
+    let mut room = Room::open();
+    let (writer, at) = (LegId(9), Duration::from_secs);
+    room.worker.options.parties.attend(writer, true);
+    room.worker.follow_parties(at(10));
+    let read = |room: &mut Room, texts: &[&str]| -> Vec<u64> {
+        texts.iter().for_each(|text| room.utterances.push(writer, Uttered::Typed((*text).to_owned())));
+        room.worker.take_words(at(12));
+        room.worker.listen(at(12));
+        room.worker.report();
+        let told = std::iter::from_fn(|| room.told.try_recv().ok());
+        told.filter_map(|heard| if let Heard::Observation(heard) = heard { heard.words.clone() } else { None })
+            .map(|words| words.number)
+            .collect()
+    };
+    assert_eq!(read(&mut room, &["我要退货", "骗子"]), [1, 2]);
+    assert_eq!(read(&mut room, &["喂"; 10]), [3, 4, 5, 6, 7, 8, 9, 10], "the oldest two are not read");
+    assert_eq!(room.utterances.figures(), UtteranceFigures { read: 10, dropped: 2 });
+}
+
+#[test]
+fn whoever_went_while_nobody_listened_is_let_go_of() {
+    let room = Room::open();
+    let options = Arc::clone(&room.worker.options);
+    let recognizing = options.words.recognizing.clone().expect("a recogniser");
+    assert_eq!(recognizing.heard_of(), [LEG]);
+    drop(room.worker);
+    options.parties.observe(&Command::Close { leg: LEG });
+    let stays = LegId(8);
+    options.parties.seat(
+        stays,
+        CallKey(2),
+        Some(LanguageChoice { language: Language::Mandarin, by_ear: false }),
+        false,
+    );
+    options.parties.observe(&Command::Configure { leg: stays, settings: StreamSettings::plain(None, Codec::Pcmu, 0) });
+    options.parties.observe(&Command::Tap { leg: stays, on: true });
+    let mut worker = Worker::new(options, Arc::new(State::default()), 2);
+    worker.follow_parties(Duration::from_secs(1));
+    assert_eq!(recognizing.heard_of(), [stays]);
+}
+
 /// A listening worker that nobody runs, with one party, and a recogniser behind it.
 struct Room {
     worker: Worker,
@@ -124,16 +235,18 @@ impl Room {
 
     /// Lets 20 ms pass, with a packet unless it is lost.
     fn pass(&mut self, is_loud: bool, is_lost: bool) {
+        let sound = [encode_sample(Law::Mu, if is_loud { 16_000 } else { 0 }); PACKET as usize];
+        self.pass_packet(0, Some(Codec::Pcmu), if is_lost { &[] } else { &sound });
+    }
+
+    /// Lets 20 ms pass, with a packet of this payload unless there is none.
+    fn pass_packet(&mut self, payload_type: u8, codec: Option<Codec>, payload: &[u8]) {
         let number = self.packets;
         self.packets += 1;
         let now = Duration::from_millis(20 * u64::from(self.packets));
-        if !is_lost {
-            let mut packet = vec![0x80, 0];
-            packet.extend(number.to_be_bytes());
-            packet.extend((u32::from(number) * PACKET as u32).to_be_bytes());
-            packet.extend([1, 2, 3, 4]);
-            packet.extend([encode_sample(Law::Mu, if is_loud { 16_000 } else { 0 }); PACKET as usize]);
-            self.tap.push(TapFrame::new(LEG, now, Some(Codec::Pcmu), &packet).expect("a short packet"));
+        if !payload.is_empty() {
+            let packet = packet(payload_type, number, payload);
+            self.tap.push(TapFrame::new(LEG, now, codec, &packet).expect("a short packet"));
         }
         self.worker.take_packets();
         self.worker.listen(now);
@@ -155,6 +268,16 @@ impl Room {
         words.dedup();
         words
     }
+}
+
+/// An RTP packet, the 20 ms of this number.
+fn packet(payload_type: u8, number: u16, payload: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0x80, payload_type];
+    packet.extend(number.to_be_bytes());
+    packet.extend((u32::from(number) * PACKET as u32).to_be_bytes());
+    packet.extend([1, 2, 3, 4]);
+    packet.extend(payload);
+    packet
 }
 
 /// Takes every loud stretch for a phrase.
