@@ -55,6 +55,7 @@ fn tell_of_site(metrics: &Metrics) {
 }
 
 fn tell_of_api(metrics: &Metrics) {
+    metrics.set_model_runs(Default::default());
     metrics.count_requests_limited("person");
     metrics.begin_api_connection();
     metrics.end_api_connection();

@@ -152,7 +152,7 @@ impl Script {
             [
                 leg,
                 "shaken" | "silent" | "sends" | "hears" | "cannot" | "is" | "presses" | "sounds" | "speaks"
-                | "interrupted" | "said" | "saying" | "echoes",
+                | "interrupted" | "said" | "saying" | "echoes" | "dictates",
                 ..,
             ] => {
                 self.act_media(self.leg(leg), &words[1..]);
