@@ -126,3 +126,10 @@ def loss(weights, made, batch, key):
     whole = ctc(last, frames, numbers, counts)
     part = jnp.where(piece_counts > 0, ctc(middle, frames, pieces, piece_counts), 0.0)
     return (whole.sum() * (1 - MIDDLE_SHARE) + part.sum() * MIDDLE_SHARE) / jnp.maximum(counts.sum(), 1)
+
+
+def middle_loss(weights, batch):
+    """That of the head in the middle alone."""
+    values, frames, _, (pieces, piece_counts) = batch
+    _, middle = logits(weights, jnp.zeros((weights["pieces"].shape[1], weights["own"].shape[1])), values)
+    return jnp.where(piece_counts > 0, ctc(middle, frames, pieces, piece_counts), 0.0).sum() / jnp.maximum(piece_counts.sum(), 1)
