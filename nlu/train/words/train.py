@@ -24,7 +24,7 @@ from mixture import Mixture
 from tokens import Tokens
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-STEPS, WARM = 4_300, 80
+STEPS, WARM = 10_000, 80
 RATE, DECAY, CLIP = 3e-3, 0.01, 1.0
 # Of the way down that the rate goes, where it begins when something has been learnt before.
 BEGUN = 0.4
@@ -170,5 +170,6 @@ def distance(one, other):
 
 
 if __name__ == "__main__":
-    steps, seconds = [*map(float, sys.argv[3:]), STEPS, float("inf")][:2] if len(sys.argv) < 5 else map(float, sys.argv[3:5])
+    given = [float(each) for each in sys.argv[3:5]]
+    steps, seconds = [*given, *[STEPS, float("inf")][len(given) :]]
     main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), int(steps), seconds)
