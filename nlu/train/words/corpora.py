@@ -1,8 +1,11 @@
 """Recordings of people: who is taught, and who is kept apart to judge by.
 
-`python corpora.py SHARED WORK` writes WORK/words.npz (syllables and words of `audio_cmn`), WORK/people.npz (sentences) and
-WORK/apart.npz (sentences that nothing is learnt from). Speakers are the parts, but for AISHELL's one speaker: every second
-sentence of that one is taught, so the others tell nothing about unknown voices.
+`python corpora.py SHARED WORK` writes WORK/words.npz (single syllables and words), WORK/people.npz (sentences),
+WORK/between.npz (sentences of other speakers by whom weights may be chosen) and WORK/apart.npz (sentences that nothing is
+learnt from and nothing is chosen by). Speakers are the parts, but for AISHELL's one speaker: every second sentence of that
+one is taught, so the others tell nothing about unknown voices.
+
+Two corpora that are not in SHARED are taken where they lie in WORK/more (nlu/train/README.md says whence).
 """
 
 import csv
@@ -18,10 +21,13 @@ APART_EVERY = 3
 
 
 def main(shared, work):
-    data = shared / "data"
-    recordings.keep(work / "words.npz", read(words(data / "audio_cmn")))
-    people = [*aishell(data, 0), *misc(data, "zh"), *misc(data, "en"), *learners(data, taught=True)]
+    data, more = shared / "data", work / "more"
+    recordings.keep(work / "words.npz", read([*words(data / "audio_cmn"), *syllables(more / "mp3-chinese-pinyin-sound")]))
+    mandarin = misc(data, "zh")
+    people = [*aishell(data, 0), *service(more / "customer-service"), *misc(data, "en"), *learners(data, taught=True)]
+    people += [each for each in mandarin if "bznsyp" in each[0].name]
     recordings.keep(work / "people.npz", read(people))
+    recordings.keep(work / "between.npz", read([each for each in mandarin if "bznsyp" not in each[0].name]))
     apart = [*casia(data), *aishell(data, 1), *ravdess(data), *learners(data, taught=False)]
     recordings.keep(work / "apart.npz", read(apart))
 
@@ -46,6 +52,35 @@ def words(folder):
         if re.fullmatch(r"[a-zü]+[1-5]", syllable):
             found.append((path, f"/{syllable}", "audio_cmn syllables"))
     return found
+
+
+def syllables(folder):
+    """Syllables of one more speaker."""
+    found = []
+    for path in sorted(folder.glob("mp3/*.mp3")):
+        syllable = path.stem.replace("uu", "ü")
+        if re.fullmatch(r"[a-zü]+[1-5]", syllable):
+            found.append((path, f"/{syllable}", "pinyin syllables"))
+    return found
+
+
+def service(folder):
+    """Sentences of an agent on the telephone, as syllables; those with English in them are left out."""
+    found = []
+    for path in sorted(folder.glob("ProsodyLabeling/*.txt")):
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        for line, spoken in zip(lines[::2], lines[1::2]):
+            if "/" not in spoken:
+                wave = folder / "Wave" / path.stem / f"{line.split()[0]}.wav"
+                found.append((wave, f"/{' '.join(erised(spoken.split()))}", "service"))
+    return found
+
+
+def erised(syllables):
+    """Syllables that end in the sound of er as two, as texts are read."""
+    for syllable in syllables:
+        parts = re.fullmatch(r"([a-zü]{2,})r([1-6])", syllable)
+        yield from [f"{parts[1]}{parts[2]}", "er5"] if parts and parts[1] not in ("e", "") else [syllable]
 
 
 def aishell(data, part):

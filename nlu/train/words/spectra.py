@@ -70,10 +70,16 @@ def levelled(logs):
 # ---- what calls make of it
 
 
-def spoken_at(logs, tempo):
-    """Log spectra in another tempo (above 1 is faster), frames in between taken from their neighbours."""
+def spoken_at(logs, tempo, dice=None):
+    """Log spectra in another tempo (above 1 is faster), frames in between taken from their neighbours; with `dice` the
+    tempo sways by a fifth or so within the sentence."""
     count = max(int(round(len(logs) / tempo)), 2)
     places = numpy.linspace(0, len(logs) - 1, count)
+    if dice is not None:
+        knots = max(count // 30, 2)
+        pace = numpy.exp(numpy.interp(numpy.linspace(0, knots - 1, count), numpy.arange(knots), dice.normal(0, 0.18, knots)))
+        places = numpy.cumsum(pace) - pace[0]
+        places *= (len(logs) - 1) / max(places[-1], 1e-6)
     left = places.astype(int).clip(0, len(logs) - 2)
     share = (places - left).astype(numpy.float32)[:, None]
     logs = logs.astype(numpy.float32)

@@ -19,7 +19,7 @@ MORE_CHARACTERS = "啰嗦喂嗯哦欸噢呃嘛呗咯哎唉"
 
 def plain(syllable):
     """A syllable without its tone, with v for ü; None for what is none."""
-    syllable = syllable.strip().lower().replace("ü", "v").rstrip("012345")
+    syllable = syllable.strip().lower().replace("ü", "v").rstrip("0123456")
     syllable = {"lue": "lve", "nue": "nve", "n": "en", "ng": "en", "hng": "heng", "hm": "heng", "m": "en", "ê": "ei"}.get(syllable, syllable)
     return syllable if re.fullmatch(r"[a-z]+", syllable) else None
 
@@ -75,6 +75,10 @@ class Tokens:
         """Numbers of syllables; None when one is unknown."""
         plains = [plain(syllable) for syllable in syllables]
         return [self.index[each] for each in plains] if all(each in self.index for each in plains) else None
+
+    def of_said(self, said):
+        """Numbers of what is said in a recording: a text, or syllables behind a stroke; None when one is unknown."""
+        return self.of_syllables(said[1:].split()) if said.startswith("/") else self.of_text(said)
 
     def of_text(self, text):
         """Numbers of a text in Mandarin, English or both, read in its context; None when it cannot be spoken so."""

