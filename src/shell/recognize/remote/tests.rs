@@ -301,6 +301,8 @@ async fn listen() -> (TcpListener, SocketAddr) {
 async fn serve(far: TcpListener, behaviour: Far, tls: Option<TlsAcceptor>) {
     let open = Arc::new(Semaphore::new(64));
     while let Ok((stream, _)) = far.accept().await {
+        // What is said before it is gone goes out at once, so that it comes in before that is known.
+        stream.set_nodelay(true).expect("a connection");
         let (tls, place) = (tls.clone(), Arc::clone(&open).acquire_owned().await.expect("nobody closes it"));
         tokio::spawn(async move {
             let _place = place;
