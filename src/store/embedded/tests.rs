@@ -3,6 +3,7 @@
 mod months;
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -14,6 +15,9 @@ use crate::store::keys::MasterKey;
 use crate::store::trees::tests::database;
 use crate::users::Role;
 use crate::web::Board;
+
+/// How long a lock may be held by programs that are being started.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 pub(in super::super) const BEGAN: u64 = 1_700_000_000_000;
 
@@ -277,8 +281,17 @@ impl Place {
         self.root.path().join("calls")
     }
 
+    /// Opens it. Programs that other tests start hold what is open here for a moment, its lock too, until they are themselves.
     pub(super) fn open(&self) -> Embedded {
-        self.try_open().expect("it opens")
+        let until = Instant::now() + LOCK_WAIT;
+        loop {
+            match self.try_open() {
+                Err(why) if why.contains("could not acquire lock") && Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                opened => return opened.expect("it opens"),
+            }
+        }
     }
 
     pub(super) fn try_open(&self) -> Result<Embedded, String> {

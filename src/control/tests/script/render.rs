@@ -231,7 +231,7 @@ fn said_in_words(party: &str, (is_final, crosstalk): (bool, bool), phrases: &[Ph
         (true, false) => "said by",
         (false, false) => "being said by",
     };
-    format!("{how} {party} {}", meant.join(", "))
+    format!("{how} {party} {}", meant.join(", ")).trim_end().to_owned()
 }
 
 /// What policies, warnings and chats tell.
