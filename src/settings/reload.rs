@@ -91,11 +91,7 @@ impl Settings {
 
         // There may be fewer calls, or as many as the media threads have room for.
         let room = (started.legs_max() / self.legs_per_call()).max(1);
-        let Limits { calls, .. } = &mut self.limits;
-        if *calls > room {
-            kept.0.push(format!("limits.calls beyond {room}"));
-            *calls = room;
-        }
+        kept.calls(&mut self.limits, room);
         (self, kept.0)
     }
 }
@@ -104,6 +100,13 @@ impl Settings {
 struct Kept(Vec<String>);
 
 impl Kept {
+    fn calls(&mut self, Limits { calls, .. }: &mut Limits, room: usize) {
+        if *calls > room {
+            self.0.push(format!("limits.calls beyond {room}"));
+            *calls = room;
+        }
+    }
+
     fn keep<T: Clone + PartialEq>(&mut self, key: &str, fresh: &mut T, started: &T) {
         if fresh != started {
             self.0.push(key.to_owned());

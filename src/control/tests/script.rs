@@ -281,10 +281,7 @@ impl Script {
                 });
                 Input::Shaken { leg, outcome }
             }
-            ["speaks", millis] => {
-                let lasted = Duration::from_millis(millis.parse().expect("milliseconds"));
-                Input::Spoke { leg, lasted }
-            }
+            ["speaks", ms] => Input::Spoke { leg, lasted: Duration::from_millis(ms.parse().expect("milliseconds")) },
             ["interrupted", other, times, "and", others] => {
                 let times = [times, others].map(|times| times.parse().expect("how often"));
                 Input::Turns { legs: [leg, self.leg(other)], turns: interrupting(times) }
