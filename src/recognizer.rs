@@ -61,11 +61,9 @@ impl Engine {
 
     /// Has whatever computes by ONNX Runtime here do so by this library.
     pub fn run_by(&mut self, library: Option<&Path>) {
-        match self.local_mut() {
-            Some(Engine::BuiltIn { runtime } | Engine::Dictation(Dictation { runtime, .. })) => {
-                *runtime = library.map(Path::to_owned);
-            }
-            _ => {}
+        let local = self.local_mut();
+        if let Some(Engine::BuiltIn { runtime } | Engine::Dictation(Dictation { runtime, .. })) = local {
+            *runtime = library.map(Path::to_owned);
         }
     }
 }

@@ -184,6 +184,8 @@ fn secret_keys_are_in_no_capture() {
     let caller = stage.call(Audio::tone(CALLER_HZ, 0.3));
     let up = stage.until("the answer", |what| matches!(what, What::CallAnswered { .. }));
     let capturing = Capturing::begin(&stage, name, &up.call);
+    caller.press("5").expect("an order");
+    more_packets("half a second", &caller, 25);
     caller.press("1").expect("an order");
     stage.until("secure input", |what| matches!(what, What::SecureInput { on: true }));
     caller.press("86#").expect("an order");
@@ -191,7 +193,7 @@ fn secret_keys_are_in_no_capture() {
     more_packets("half a second", &caller, 25);
     caller.hang_up().expect("an order");
     let (datagrams, _) = capturing.end();
-    // The first packets of the key that begins it say which one it is, on both legs; all that follow say no more.
+    // Of the key that begins it the first packets may say which one it is, as far as they are written by then; none that follows.
     let events = |digits: &[u8]| {
         let of = |datagram: &&Datagram| {
             datagram.rtp().is_some_and(|(header, payload)| {
@@ -200,7 +202,7 @@ fn secret_keys_are_in_no_capture() {
         };
         datagrams.iter().filter(of).count()
     };
-    assert!(events(&[1]) >= 1, "what was pressed before is there");
+    assert!(events(&[5]) >= 1, "what was pressed before is there");
     assert_eq!(events(&[8, 6]), 0);
     assert!(events(&[255]) > 12, "that keys were pressed is there, and not which");
     stage.is_empty();

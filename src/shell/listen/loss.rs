@@ -55,9 +55,9 @@ mod tests {
         for packet in 0..2_000_u64 {
             // Of every hundred of the first ten seconds a quarter does not come, in one piece.
             if packet < 500 && packet % 100 < 25 {
-                stats.lost += 1
+                stats.lost += 1;
             } else {
-                stats.packets += 1
+                stats.packets += 1;
             }
             let share = loss.share(Duration::from_millis(20 * packet), stats);
             if packet % 250 == 249 {
