@@ -507,7 +507,13 @@ export const en: Texts = {
   libraries: {
     title: "Libraries",
     kind: "Kind",
-    kinds: { knowledge: "Knowledge", lexicons: "Lexicons", phrases: "Phrases", compliance: "Compliance", parts: "Configuration" },
+    kinds: {
+      knowledge: "Knowledge",
+      lexicons: "Lexicons",
+      phrases: "Phrases",
+      compliance: "Compliance",
+      parts: "Configuration",
+    },
     files: "Files",
     none: "There are no files of this kind.",
     builtIn: "built in",
