@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::orders::answered;
+use super::orders::{answered, bad};
 use super::problem::Problem;
 use super::query::{LIST_MAX, asked, limit_of, page};
 use super::routes::App;
@@ -52,6 +52,9 @@ pub(super) async fn list(
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<Deliveries>, Problem> {
     let ListQuery { state, limit, after } = asked(query)?;
+    if after.is_some_and(|after| i64::try_from(after).is_err()) {
+        return Err(bad(format!("`after` is at most {}", i64::MAX)));
+    }
     let limit = limit_of(Some(limit.unwrap_or(LIST_MAX)))?;
     let aside = state.map(|state| state == StateFilter::SetAside);
     let found = outbox(&app)?.list(aside, after, limit + 1).await.ok_or_else(down)?;
