@@ -32,13 +32,6 @@ pub(super) enum Path {
     Returning { since: Duration, reason: String, was_past: bool, by: BypassBy, refusals: u8 },
 }
 
-impl Path {
-    /// Whether audio goes from one side to the other, as far as both have been told.
-    pub(super) fn is_past(&self) -> bool {
-        matches!(self, Self::Past { .. } | Self::Returning { was_past: true, .. })
-    }
-}
-
 /// Who has let audio go past us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BypassBy {
@@ -77,6 +70,11 @@ impl Path {
     /// Whether all audio goes through us.
     pub(super) fn is_through(&self) -> bool {
         matches!(self, Path::Through)
+    }
+
+    /// Whether audio goes from one side to the other, as far as both have been told.
+    pub(super) fn is_past(&self) -> bool {
+        matches!(self, Path::Past { .. } | Path::Returning { was_past: true, .. })
     }
 }
 

@@ -293,12 +293,10 @@ impl Call {
 
     /// Calls the present target once more, before any other; `true` when it is being called.
     pub(super) fn call_again(&mut self, context: &mut Context<'_>, reason: &str) -> bool {
-        let Stage::Seeking(seeking) = &mut self.stage else { return false };
-        let Some(leg) = self.far.take() else { return false };
+        let (Stage::Seeking(seeking), Some(far)) = (&mut self.stage, &self.far) else { return false };
         let left = std::mem::take(&mut seeking.targets);
-        seeking.targets = std::iter::once(leg.name.clone()).chain(left).collect::<Vec<_>>().into_iter();
-        self.dismiss(context, leg, Farewell { code: 500, reason });
-        self.try_next(context, &Refusal::new(500, reason));
+        seeking.targets = std::iter::once(far.name.clone()).chain(left).collect::<Vec<_>>().into_iter();
+        self.target_failed(context, 500, reason);
         true
     }
 
