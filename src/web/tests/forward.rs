@@ -24,6 +24,14 @@ pub(super) struct Node {
 }
 
 impl Node {
+    /// Starts one at which these people may sign in; of a site they are the same ones at all nodes, their passwords' digests too.
+    pub(super) async fn start_for(users: &Users, name: &str, nats: &Nats, nodes: &NodesOfTests) -> Node {
+        let node = Node::start(name, nats, nodes, &[]).await;
+        let live = LiveOptions { users: users.clone(), ..options(node.fixture.handle.addr).live };
+        node.fixture.handle.exchange(live).expect("random numbers");
+        node
+    }
+
     pub(super) async fn start(name: &str, nats: &Nats, nodes: &NodesOfTests, users: &[(&str, Role)]) -> Self {
         let (store, bus) = (nodes.store(name), Arc::new(Bus::of_node(name)));
         let address = Some(format!("https://{name}.example"));
@@ -50,6 +58,9 @@ impl Node {
         self.wire().exchange(method, path, &format!("{cookie}{CONSOLE}{kind}"), body).await
     }
 }
+
+/// Who may sign in, by name.
+pub(super) type Users = BTreeMap<String, UserSettings>;
 
 pub(super) fn user(role: Role) -> UserSettings {
     let password = PasswordDigest::of(PASSWORD).expect("random numbers");
@@ -274,15 +285,9 @@ async fn a_library_put_in_force_at_one_node_comes_to_all_and_one_that_cannot_tak
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_signed_in_at_one_node_is_at_all_until_they_sign_out_at_any() {
     let (Some(nats), Some(nodes)) = (Nats::start(""), NodesOfTests::new()) else { return };
-    let li: BTreeMap<String, UserSettings> = [("li".to_owned(), user(Role::Supervisor))].into();
-    let mut started = Vec::new();
-    for name in ["a", "b"] {
-        let node = Node::start(name, &nats, &nodes, &[]).await;
-        let live = LiveOptions { users: li.clone(), ..options(node.fixture.handle.addr).live };
-        node.fixture.handle.exchange(live).expect("random numbers");
-        started.push(node);
-    }
-    let [a, b] = &started[..] else { unreachable!("there are two") };
+    let li = Users::from([("li".to_owned(), user(Role::Supervisor))]);
+    let start = async |name| Node::start_for(&li, name, &nats, &nodes).await;
+    let (a, b) = (&start("a").await, &start("b").await);
     let is_in = async |node: &Node, cookie: &str| node.ask(cookie, "GET", "/v1/session", "").await.status == 200;
     let signed_in = cookie(&sign_in(&a.wire(), "li", PASSWORD).await);
     assert!(is_in(b, &signed_in).await, "at once");
@@ -297,9 +302,7 @@ async fn whoever_is_signed_in_at_one_node_is_at_all_until_they_sign_out_at_any()
     assert!(!is_in(b, &signed_in).await, "it does not come back");
     // A node that is started anew knows who was signed in before.
     let again = cookie(&sign_in(&b.wire(), "li", PASSWORD).await);
-    let c = Node::start("c", &nats, &nodes, &[]).await;
-    let live = LiveOptions { users: li, ..options(c.fixture.handle.addr).live };
-    c.fixture.handle.exchange(live).expect("random numbers");
+    let c = start("c").await;
     assert!(is_in(&c, &again).await);
     [a, b, &c].into_iter().for_each(|node| node.store.stop());
 }

@@ -1,10 +1,9 @@
 //! Several nodes of one site, where something goes amiss: one is gone, or has its turn when another one asks.
 
-use super::forward::{Node, PASSWORD, folder_of, reading_again, until, user};
+use super::forward::{Node, PASSWORD, Users, folder_of, reading_again, until, user};
 use super::people::{cookie, sign_in};
 use super::*;
 use crate::notice::What;
-use crate::settings::UserSettings;
 use crate::shell::nats::tests::Nats;
 use crate::store::NodesOfTests;
 use crate::users::Role;
@@ -12,15 +11,8 @@ use crate::users::Role;
 #[tokio::test(flavor = "multi_thread")]
 async fn all_who_come_at_once_from_a_node_that_is_gone_are_signed_in() {
     let (Some(nats), Some(nodes)) = (Nats::start(""), NodesOfTests::new()) else { return };
-    let li: BTreeMap<String, UserSettings> = [("li".to_owned(), user(Role::Supervisor))].into();
-    let mut started = Vec::new();
-    for name in ["a", "b"] {
-        let node = Node::start(name, &nats, &nodes, &[]).await;
-        let live = LiveOptions { users: li.clone(), ..options(node.fixture.handle.addr).live };
-        node.fixture.handle.exchange(live).expect("random numbers");
-        started.push(node);
-    }
-    let [a, b] = &started[..] else { unreachable!("there are two") };
+    let li = Users::from([("li".to_owned(), user(Role::Supervisor))]);
+    let (a, b) = (Node::start_for(&li, "a", &nats, &nodes).await, Node::start_for(&li, "b", &nats, &nodes).await);
     let mut cookies = Vec::new();
     for _ in 0..10 {
         let signed_in = sign_in(&a.wire(), "li", PASSWORD).await;
@@ -30,7 +22,7 @@ async fn all_who_come_at_once_from_a_node_that_is_gone_are_signed_in() {
     let asked = cookies.iter().map(|cookie| b.ask(cookie, "GET", "/v1/session", ""));
     let replies = futures::future::join_all(asked).await;
     assert_eq!(replies.iter().map(|reply| reply.status).collect::<Vec<_>>(), [200; 10]);
-    started.iter().for_each(|node| node.store.stop());
+    [&a, &b].into_iter().for_each(|node| node.store.stop());
 }
 
 #[tokio::test(flavor = "multi_thread")]
