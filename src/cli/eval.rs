@@ -61,6 +61,13 @@ pub struct EvalAsrArgs {
     /// The pocketsphinx library; searched for when not given.
     #[arg(long, value_name = "FILE.so")]
     pub library: Option<PathBuf>,
+    /// Plays so many recordings at the same time, each in real time, so that latencies are those of a server with so many
+    /// calls; one after the other, as fast as it goes, when 1.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub calls: u16,
+    /// `sherpa-onnx`: how many copies of the model compute at the same time.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub threads: u16,
     /// Also prints what was heard in every recording.
     #[arg(long)]
     pub each: bool,

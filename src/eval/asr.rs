@@ -1,8 +1,10 @@
 //! `calmline eval asr`: what a recogniser hears of recordings whose words are known.
 //!
-//! Every recording is played as a call would be, in packets of 20 ms; how hits are counted is in `tally`.
+//! Every recording is played as a call would be, in packets of 20 ms, as fast as it goes or, as calls at the same time
+//! (`together`), in real time; how hits are counted is in `tally`.
 
 mod tally;
+mod together;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -49,24 +51,38 @@ pub fn run(args: &EvalAsrArgs) -> Result<(), Failure> {
     let rows = read_rows(&manifest)?;
     let folder = manifest.parent().unwrap_or(Path::new("."));
     let mut tally = Tally::new(&files.phrases(language), args.engine == EngineName::SherpaOnnx.name());
-    for (index, row) in rows.iter().enumerate() {
-        let samples = recording::read(&folder.join(&row.file), wav::RATE_HZ)?;
-        let heard = play(recognizer.as_mut(), language, &samples);
-        if args.each {
-            let phrases: Vec<String> = heard.phrases().map(|p| format!("{} ({:.2})", p.text, p.confidence)).collect();
-            let dictated = heard.dictated();
-            print_line(format_args!("{}\t{}\t{dictated}\t{}", row.file, row.text, phrases.join(" | ")))?;
+    let mut done = 0;
+    let mut take = |row: &Row, heard: &Heard| {
+        done += 1;
+        tally.add(&row.text, heard);
+        progress(done, rows.len());
+        if args.each { print_heard(row, heard) } else { Ok(()) }
+    };
+    let load = |row: &Row| recording::read(&folder.join(&row.file), wav::RATE_HZ);
+    let began_cpu_s = cpu_s();
+    if args.calls > 1 {
+        let mut told = Ok(());
+        let ended = |row: usize, heard: Heard| told = std::mem::replace(&mut told, Ok(())).and(take(&rows[row], &heard));
+        together::play(recognizer.as_mut(), language, args.calls.into(), &rows, load, ended)?;
+        told?;
+    } else {
+        for row in &rows {
+            let heard = play(recognizer.as_mut(), language, &load(row)?);
+            take(row, &heard)?;
         }
-        tally.add(&row.text, &heard);
-        progress(index + 1, rows.len());
     }
-    tally.report(&recognizer.name(), &args.data, args.json)
+    tally.report(&recognizer.name(), &args.data, cpu_s() - began_cpu_s, args.json)
+}
+
+fn print_heard(row: &Row, heard: &Heard) -> Result<(), Failure> {
+    let phrases: Vec<String> = heard.phrases().map(|p| format!("{} ({:.2})", p.text, p.confidence)).collect();
+    print_line(format_args!("{}\t{}\t{}\t{}", row.file, row.text, heard.dictated(), phrases.join(" | ")))
 }
 
 fn engine(args: &EvalAsrArgs) -> Result<Engine, Failure> {
     match args.engine.as_str() {
         name if name == EngineName::Pocketsphinx.name() => Ok(Engine::Phrases { library: args.library.clone() }),
-        name if name == EngineName::SherpaOnnx.name() => Ok(Engine::Dictation(Dictation::default())),
+        name if name == EngineName::SherpaOnnx.name() => Ok(Engine::Dictation(Dictation { threads: args.threads.into(), ..Dictation::default() })),
         name if name == EngineKind::BuiltIn.name() => Ok(Engine::BuiltIn { runtime: None }),
         other => {
             let expected = "built-in, pocketsphinx or sherpa-onnx";
@@ -85,44 +101,47 @@ fn read_rows(manifest: &Path) -> Result<Vec<Row>, Failure> {
     }
 }
 
-/// Plays one recording to the recogniser.
+/// Plays one recording to the recogniser, as fast as it goes.
 fn play(recognizer: &mut dyn Recognizer, language: Language, samples: &[f32]) -> Heard {
-    let began_cpu_s = cpu_s();
     let mut heard = Heard { samples: samples.len() as u64, ..Heard::default() };
     recognizer.open(PARTY, language);
     let silence = vec![0.0; AFTER];
     let mut position = 0;
+    let mut take = |out: Vec<Transcript>, position: u64, took: Duration| {
+        let late = |end: u64| of_samples(position.saturating_sub(end)) + took;
+        out.into_iter().for_each(|transcript| heard.take(transcript, late, took));
+    };
     for packet in samples.chunks(PACKET).chain(silence.chunks(PACKET)) {
         position += packet.len() as u64;
         recognizer.push(PARTY, packet);
         let began = Instant::now();
         let mut out = Vec::new();
         recognizer.run(&mut out);
-        heard.take(out, position, began.elapsed());
+        take(out, position, began.elapsed());
     }
     let mut out = Vec::new();
     recognizer.close(PARTY, &mut out);
-    heard.take(out, position, Duration::ZERO);
-    heard.cpu_s = cpu_s() - began_cpu_s;
+    take(out, position, Duration::ZERO);
     heard
 }
 
+/// How long so many samples last.
+fn of_samples(samples: u64) -> Duration {
+    Duration::from_secs_f64(samples as f64 / f64::from(wav::RATE_HZ))
+}
+
 impl Heard {
-    /// Takes transcripts that came when audio up to `position` was there, after `took` of computing.
-    fn take(&mut self, transcripts: Vec<Transcript>, position: u64, took: Duration) {
-        for transcript in transcripts {
-            let phrase = transcript.phrases.last().map(|phrase| phrase.end);
-            let word = transcript.words.last().filter(|_| transcript.text.is_some()).map(|word| word.end);
-            let behind = word.or(phrase).map(|end| position.saturating_sub(end));
-            if let Some(behind) = behind {
-                let waited = Duration::from_millis(behind * 1_000 / u64::from(wav::RATE_HZ));
-                let latencies = if transcript.is_final { &mut self.finals } else { &mut self.partials };
-                latencies.push(waited + took);
-            }
-            if transcript.is_final {
-                self.computing.push(took);
-                self.transcripts.push(transcript);
-            }
+    /// Takes a transcript that took so long to compute; `late` says how long ago the audio at a position was there.
+    fn take(&mut self, transcript: Transcript, late: impl Fn(u64) -> Duration, took: Duration) {
+        let phrase = transcript.phrases.last().map(|phrase| phrase.end);
+        let word = transcript.words.last().filter(|_| transcript.text.is_some()).map(|word| word.end);
+        if let Some(end) = word.or(phrase) {
+            let latencies = if transcript.is_final { &mut self.finals } else { &mut self.partials };
+            latencies.push(late(end));
+        }
+        if transcript.is_final {
+            self.computing.push(took);
+            self.transcripts.push(transcript);
         }
     }
 }

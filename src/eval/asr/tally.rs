@@ -27,7 +27,6 @@ pub(super) struct Heard {
     pub(super) finals: Vec<Duration>,
     /// From the endpoint to the final transcript.
     pub(super) computing: Vec<Duration>,
-    pub(super) cpu_s: f64,
 }
 
 impl Heard {
@@ -50,7 +49,6 @@ pub(super) struct Tally {
     dictates: bool,
     recordings: usize,
     audio_s: f64,
-    cpu_s: f64,
     said: usize,
     hits: usize,
     made_up: usize,
@@ -107,7 +105,6 @@ impl Tally {
             dictates,
             recordings: 0,
             audio_s: 0.0,
-            cpu_s: 0.0,
             said: 0,
             hits: 0,
             made_up: 0,
@@ -128,7 +125,6 @@ impl Tally {
         let listed: Vec<&String> = self.listed.iter().filter(|phrase| said.contains(phrase.as_str())).collect();
         self.recordings += 1;
         self.audio_s += seconds;
-        self.cpu_s += heard.cpu_s;
         self.said += listed.len();
         self.hits += listed.iter().filter(|phrase| phrases.contains(phrase)).count();
         let made_up = phrases.iter().filter(|phrase| !said.contains(phrase.as_str())).count();
@@ -152,8 +148,8 @@ impl Tally {
         self.edits.push((edits(&wanted, &got), wanted.len()));
     }
 
-    /// Prints the figures.
-    pub(super) fn report(mut self, recognizer: &str, data: &Path, json: bool) -> Result<(), Failure> {
+    /// Prints the figures; all of it took so many processor seconds.
+    pub(super) fn report(mut self, recognizer: &str, data: &Path, cpu_s: f64, json: bool) -> Result<(), Failure> {
         let hours = self.other_s / 3_600.0;
         let figures = Figures {
             data: data.display().to_string(),
@@ -168,7 +164,7 @@ impl Tally {
             other_speech_h: hours,
             false_per_hour: rate(self.other_made_up, hours),
             character_error_rate: error_rate(&self.edits),
-            real_time_factor: self.cpu_s / self.audio_s.max(f64::MIN_POSITIVE),
+            real_time_factor: cpu_s / self.audio_s.max(f64::MIN_POSITIVE),
             partial_ms: quantiles(&mut self.partials),
             final_ms: quantiles(&mut self.finals),
             after_endpoint_ms: quantiles(&mut self.computing),
