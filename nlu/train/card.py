@@ -95,7 +95,8 @@ Written by `nlu/train/train`; do not edit. What it takes and how it is used: `do
 - **Input** 570 numbers per window about pitch, level, spectrum, voice quality and rhythm (`nlu/src/window.rs`), the same numbers
   over the speaker's first 24 windows, and how many of these there were. No audio, no words.
 - **Shape** four perceptrons with one hidden layer of 128 (seeds 0 to 3) on each number and its distance from the usual;
-  averaged logits, one temperature; {parameters} weights in all.
+  averaged logits, one temperature; {parameters} weights in all, those of the hidden layers in 8 bits. The figures are of the
+  networks before that, which a test of the recipe holds the graph to (`docs/MODELS.md` has what it costs).
 - **Trained on** {windows} windows (each clip through the plain line, through an augmented one, as it was recorded, and as another
   voice in the same wide band; with and without neutral speech before) of CASIA (Mandarin, 3 of its speakers, acted; no licence stated, research), EmoDB (German, 8 speakers, acted; free for
   research), URDU (talk shows, spontaneous; no licence stated, research) and RAVDESS (English, 18 of its actors, acted;

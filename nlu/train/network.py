@@ -9,6 +9,10 @@ from rows import USUAL_WINDOWS
 LIMIT = 5.0
 # So many windows of a speaker count as much as knowing nothing.
 DOUBTED_WINDOWS = 2.0
+# What of 8 bits is 0, how much one of their steps is, and the largest weight.
+ZERO = 128
+STEP = numpy.float32(LIMIT / 127)
+WHOLE = 63
 
 
 class Scaler:
@@ -98,8 +102,19 @@ def softmax(x):
     return e / e.sum(axis=1, keepdims=True)
 
 
+def in_eight_bits(weights):
+    """Weights (A, B) as whole numbers, and per column what they are multiplied by. Seven bits and a sign less one are used: where a
+    processor adds products of 8 bits up in 16, larger ones would not fit."""
+    of_column = numpy.abs(weights).max(axis=0) / WHOLE
+    return numpy.round(weights / of_column), of_column.astype(numpy.float32)
+
+
 def export(path, scaler, networks, temperature, version):
-    """Writes scaling, the mean of the networks' logits, and softmax as one graph: features (N, F) -> (N, C)."""
+    """Writes scaling, the mean of the logits of networks with one hidden layer, and softmax as one graph: features (N, F) -> (N, C).
+
+    What goes into the hidden layer is within ±LIMIT, so that it has 8 bits by a step that never changes: a window's numbers do not
+    depend on which other ones are in the run.
+    """
     constants, nodes = [], []
 
     def constant(name, value, kind=numpy.float32):
@@ -124,16 +139,18 @@ def export(path, scaler, networks, temperature, version):
     trust = node("Div", [known, node("Add", [known, constant("doubted", DOUBTED_WINDOWS)], "heard")], "trust")
     away = node("Sub", [cut("values"), node("Mul", [cut("usual"), trust], "expected")], "away")
     rows = node("Concat", ["values_cut", node("Clip", [away, low, high], "away_cut")], "rows", axis=1)
-    logits = []
-    for i, network in enumerate(networks):
-        x = rows
-        for depth, (w, b) in enumerate(zip(network.weights, network.biases)):
-            at = f"{i}_{depth}"
-            x = node("Gemm", [x, constant(f"weight_{at}", w), constant(f"bias_{at}", b)], f"sum_{at}")
-            if depth + 1 < len(network.weights):
-                x = node("Relu", [x], f"hidden_{at}")
-        logits.append(x)
-    x = node("Sum", logits, "logits")
+    # The networks side by side are one with all their hidden values.
+    first, second = zip(*(network.weights for network in networks))
+    weights, of_column = in_eight_bits(numpy.concatenate(first, axis=1))
+    zero = constant("zero", ZERO, numpy.uint8)
+    rows = node("QuantizeLinear", [rows, constant("step", STEP), zero], "rows_in_8_bits")
+    summed = node("MatMulInteger", [rows, constant("weights_in_8_bits", weights, numpy.int8), zero], "sums_in_32_bits")
+    summed = node("Cast", [summed], "sums", to=TensorProto.FLOAT)
+    summed = node("Mul", [summed, constant("of_column", of_column * STEP)], "sums_scaled")
+    hidden = numpy.concatenate([network.biases[0] for network in networks])
+    hidden = node("Relu", [node("Add", [summed, constant("hidden_bias", hidden)], "sums_biased")], "hidden")
+    bias = sum(network.biases[1] for network in networks)
+    x = node("Gemm", [hidden, constant("weights", numpy.concatenate(second)), constant("bias", bias)], "logits")
     x = node("Mul", [x, constant("sharpness", 1 / (len(networks) * temperature))], "sharpened")
     node("Softmax", [x], "probabilities", axis=1)
     classes = len(networks[0].biases[-1])

@@ -13,7 +13,7 @@ import network
 from corpora import BANDS, CALM, CLASSES, FOUR, READ, TRAINED_ON, load
 from rows import FOLDS, USUAL_WINDOWS, Turn, build_rows, folds_of, joined, usual_after_neutral, usual_alone
 
-VERSION = "0.3.0"
+VERSION = "0.3.1"
 EPOCHS = 4
 SEEDS = (0, 1, 2, 3)
 HIDDEN = 128
@@ -207,13 +207,15 @@ def by_corpus(test, split, temperatures, among_rows):
 
 
 def check(model, path, values, usual, known):
-    """The exported graph must say what the trainer's networks say."""
+    """The exported graph must say what the trainer's networks say, within what 8 bits cost."""
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     features = numpy.concatenate([values, usual, known[:, None] / USUAL_WINDOWS], axis=1).astype(numpy.float32)
     exported = session.run(None, {"features": features})[0]
-    worst = float(numpy.abs(exported - model(values, usual, known)).max())
-    assert worst < 1e-4, f"the exported graph differs from the trained networks by {worst}"
-    print(f"exported graph equals the networks within {worst:.1e}")
+    trained = model(values, usual, known)
+    worst = float(numpy.abs(exported - trained).max())
+    same = float((exported.argmax(axis=1) == trained.argmax(axis=1)).mean())
+    assert worst < 0.03 and same > 0.99, f"the exported graph differs from the trained networks by {worst}, the same class in {same:.1%}"
+    print(f"exported graph equals the networks within {worst:.1e}, the same class in {same:.2%} of the windows")
 
 
 if __name__ == "__main__":

@@ -61,10 +61,8 @@ pub fn run(args: &EvalAsrArgs) -> Result<(), Failure> {
     let load = |row: &Row| recording::read(&folder.join(&row.file), wav::RATE_HZ);
     let began_cpu_s = cpu_s();
     if args.calls > 1 {
-        let mut told = Ok(());
-        let ended = |row: usize, heard: Heard| told = std::mem::replace(&mut told, Ok(())).and(take(&rows[row], &heard));
+        let ended = |row: usize, heard: &Heard| take(&rows[row], heard);
         together::play(recognizer.as_mut(), language, args.calls.into(), &rows, load, ended)?;
-        told?;
     } else {
         for row in &rows {
             let heard = play(recognizer.as_mut(), language, &load(row)?);
@@ -82,7 +80,9 @@ fn print_heard(row: &Row, heard: &Heard) -> Result<(), Failure> {
 fn engine(args: &EvalAsrArgs) -> Result<Engine, Failure> {
     match args.engine.as_str() {
         name if name == EngineName::Pocketsphinx.name() => Ok(Engine::Phrases { library: args.library.clone() }),
-        name if name == EngineName::SherpaOnnx.name() => Ok(Engine::Dictation(Dictation { threads: args.threads.into(), ..Dictation::default() })),
+        name if name == EngineName::SherpaOnnx.name() => {
+            Ok(Engine::Dictation(Dictation { threads: args.threads.into(), ..Dictation::default() }))
+        }
         name if name == EngineKind::BuiltIn.name() => Ok(Engine::BuiltIn { runtime: None }),
         other => {
             let expected = "built-in, pocketsphinx or sherpa-onnx";

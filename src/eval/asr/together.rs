@@ -42,14 +42,14 @@ struct Call {
 /// Plays every row once, `calls` at a time, and hands over what was heard of each. `load` reads a recording.
 ///
 /// # Errors
-/// When a recording cannot be read.
+/// When a recording cannot be read, or what `ended` says.
 pub(super) fn play(
     recognizer: &mut dyn Recognizer,
     language: Language,
     calls: usize,
     rows: &[Row],
     load: impl Fn(&Row) -> Result<Vec<f32>, Failure> + Send,
-    mut ended: impl FnMut(usize, Heard),
+    mut ended: impl FnMut(usize, &Heard) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     thread::scope(|scope| {
         let (loaded, recordings) = sync_channel::<Loaded>(calls);
@@ -76,7 +76,7 @@ pub(super) fn play(
                 if let Some(call) = line.call.take_if(|call| call.pushed == call.samples.len()) {
                     line.free_from = call.began + of_samples(call.samples.len() as u64);
                     let (row, heard) = call.end(recognizer);
-                    ended(row, heard);
+                    ended(row, &heard)?;
                 }
             }
             if is_over && lines.iter().all(|line| line.call.is_none()) {
@@ -194,7 +194,7 @@ mod tests {
         fn spare(&mut self, _: bool) {}
 
         fn languages(&self) -> Vec<Language> {
-            vec![Language::Zh]
+            vec![Language::Mandarin]
         }
 
         fn name(&self) -> String {
@@ -216,8 +216,9 @@ mod tests {
         let mut counts = Counts::default();
         let mut ended = BTreeMap::new();
         let load = |row: &Row| Ok(vec![0.1; row.file.parse().expect("a number of samples")]);
-        play(&mut counts, Language::Zh, 2, &rows, load, |row, heard| {
+        play(&mut counts, Language::Mandarin, 2, &rows, load, |row, heard| {
             assert!(ended.insert(row, (heard.samples, heard.transcripts[0].end)).is_none(), "row {row} twice");
+            Ok(())
         })
         .expect("recordings that can be read");
         let whole = |samples: u64| (samples, samples + AFTER as u64);
@@ -232,7 +233,7 @@ mod tests {
             Ok(samples) => Ok(vec![0.1; samples]),
             Err(_) => Err(Failure::Failed(format!("{}: not there", row.file))),
         };
-        let done = play(&mut Counts::default(), Language::Zh, 1, &rows, load, |_, _| {});
+        let done = play(&mut Counts::default(), Language::Mandarin, 1, &rows, load, |_, _| Ok(()));
         assert!(done.expect_err("a failure").to_string().contains("gone: not there"));
     }
 }
