@@ -2,7 +2,7 @@
 //!
 //! In memory only, for a bounded number of callers; a calm call clears its caller. Anonymous callers are not remembered.
 //!
-//! Beside it, by what callers are known again: for that, and for comparisons of two ways, which put fewer demands on a name.
+//! Beside it, by what callers are known again, for that and for comparisons of two ways.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub(super) struct History {
 impl History {
     /// Notes at `now` how angry a caller has been; `from` is the From header's value.
     pub(super) fn note(&mut self, now: Duration, from: &str, peak: Level) {
-        let Some(caller) = caller(from) else { return };
+        let Some(caller) = compared_by(from) else { return };
         if let Some((at, _)) = self.callers.remove(&caller) {
             self.oldest.remove(&(at, caller.clone()));
         }
@@ -40,7 +40,7 @@ impl History {
 
     /// Whether a caller was at least this angry in a last call that ended at most `within` ago.
     pub(super) fn tells(&self, now: Duration, from: &str, level: Level, within: Duration) -> bool {
-        let found = caller(from).and_then(|caller| self.callers.get(&caller));
+        let found = compared_by(from).and_then(|caller| self.callers.get(&caller));
         found.is_some_and(|&(at, peak)| peak >= level && now.saturating_sub(at) <= within)
     }
 }
@@ -53,8 +53,9 @@ pub(super) fn caller(from: &str) -> Option<String> {
     fits.then(|| uri.split(';').next().unwrap_or_default().to_owned())
 }
 
-/// By what a caller stays in one group of a comparison from call to call: what [`caller`] says, and else a number, a name, or what
-/// stands for a customer who writes (`person:…`); nothing for callers without a name of their own.
+/// By what a caller is known again, and stays in one group of a comparison, from call to call: what [`caller`] says, and
+/// else a number, a name, or what stands for a customer who writes (`person:…`); nothing for callers without a name of their
+/// own.
 pub(crate) fn compared_by(from: &str) -> Option<String> {
     // As it was from the beginning where there is one: another key would deal callers out anew.
     caller(from).or_else(|| name_without_host(from))
@@ -113,6 +114,14 @@ mod tests {
             history.note(HOUR, from, Level::High);
             assert!(!history.tells(HOUR, from, Level::Medium, HOUR), "{from}");
         }
+    }
+
+    #[test]
+    fn a_number_without_a_host_is_known_again_however_it_is_written() {
+        let mut history = History::default();
+        history.note(HOUR, "<tel:+86-138-0013-8000;phone-context=cn>;tag=1", Level::High);
+        assert!(history.tells(HOUR, "tel:+8613800138000", Level::High, HOUR));
+        assert!(!history.tells(HOUR, "tel:+8613800138001", Level::Medium, HOUR));
     }
 
     #[test]
