@@ -80,6 +80,22 @@ fn a_caller_whom_the_metadata_names_may_be_remembered() {
 }
 
 #[test]
+fn legs_are_reported_with_the_clock_of_their_codec() {
+    for (codec, name, clock_hz) in
+        [(Codec::L16Narrow, "L16", 8_000), (Codec::L16Wide, "L16", 16_000), (Codec::Opus, "opus", 48_000)]
+    {
+        let mut world = World::new();
+        let opening = Box::new(ForkOpening { codec, ..opening("c1", Voice::Caller, true) });
+        world.tell(Input::Fork(ForkEvent::Begun { stream: StreamId(1), opening }));
+        world.tell(Input::Order(Order::HangUp { call: "boot-1".into() }));
+        world.deliver();
+        let told = |what: &What| matches!(what, What::LegEnded(leg) if (&*leg.codec, leg.clock_hz) == (name, clock_hz));
+        assert!(world.said(told), "{codec:?}");
+        world.leaves_nothing();
+    }
+}
+
+#[test]
 fn pause_and_resume_keep_the_call() {
     let mut world = World::new();
     let leg = world.record(&offer(["sendonly"; 2], [4000, 4002]), Some(METADATA));
