@@ -96,6 +96,27 @@ fn legs_are_reported_with_the_clock_of_their_codec() {
 }
 
 #[test]
+fn one_stream_of_all_is_nobodys_voice() {
+    let one = offer(["sendonly"; 2], [4000, 4002]).split("m=audio 4002").next().expect("a line").to_owned();
+    let unsaid: String = METADATA.lines().filter(|line| !line.contains("assoc")).chain(["</recording>"]).collect();
+    let mixed = METADATA.replace("<send>s2</send>", "<send>s1</send>");
+    let alone: String = unsaid.lines().filter(|line| !line.contains("7001")).collect();
+    let agent = METADATA
+        .replace("sip:138@carrier", "sip:7002@pbx")
+        .replace("<label>1</label>", "<label>1</label><mode>mixed</mode>");
+    for metadata in [&unsaid, &unsaid.replace("</participant>", "</participant>\n"), &mixed, &alone, &agent] {
+        let settings = ControlSettings { remember_speakers: true, ..settings() };
+        let mut world = World { sim: Sim::new(settings), out: Vec::new() };
+        world.record(&one, Some(metadata));
+        assert_eq!(world.known(), [], "{metadata}");
+        let from = |what: &What| matches!(what, What::CallStarted { from, .. } if from.reveal().contains("7001"));
+        assert!(!world.said(from), "the agent is not who calls: {metadata}");
+        assert!(!world.told_last().contains("caller=sip:7001"), "{}", world.told_last());
+        world.leaves_nothing();
+    }
+}
+
+#[test]
 fn pause_and_resume_keep_the_call() {
     let mut world = World::new();
     let leg = world.record(&offer(["sendonly"; 2], [4000, 4002]), Some(METADATA));
