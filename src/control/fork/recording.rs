@@ -195,7 +195,7 @@ impl Recording {
         speaker(&self.metadata, &self.lines[place].label, of)
     }
 
-    /// The same, where nobody else speaks there.
+    /// The same, where nobody else speaks there: what is alone and of which nothing is said may be everybody's.
     pub(super) fn sole_speaker(&self, leg: LegId) -> Option<&siprec::Participant> {
         let line = self.lines.iter().find(|line| line.leg == Some(leg))?;
         let speakers = self.metadata.speakers(&line.label).count();
@@ -502,13 +502,24 @@ impl Call {
         if let Some(recording) = self.recording_mut().filter(|_| better) {
             recording.how = how;
         }
-        if better
-            && crossed
-            && let Some(far) = &mut self.far
-        {
+        if better && crossed {
+            self.turn_sides(context);
+        }
+    }
+
+    /// Caller and callee were taken for one another: whoever hears the caller's leg is moved on, or has to come anew.
+    fn turn_sides(&mut self, context: &mut Context<'_>) {
+        self.end_copy(context);
+        if let Some(far) = &mut self.far {
             std::mem::swap(&mut self.caller, far);
             std::mem::swap(&mut self.caller.name, &mut far.name);
+            std::mem::swap(&mut self.caller.party, &mut far.party);
         }
+        if let Stage::Talking(talking) = &self.stage {
+            talking.supervisors.follow(context, self.caller.id);
+        }
+        self.keep_secret(context, self.caller.id);
+        self.keep_audio_as_agreed(context);
     }
 
     fn tell_recording(&mut self, context: &mut Context<'_>) {

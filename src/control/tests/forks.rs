@@ -162,7 +162,13 @@ fn news_of_who_takes_part_are_told_and_may_turn_the_sides() {
     let leg = world.record(&offer(["sendonly"; 2], [4000, 4002]), None);
     let (caller, far) = world.parties();
     assert_eq!(world.told_last(), "siprec  order  false");
+    world.tell(Input::Order(Order::OpenAudio { call: "boot-1".into(), layout: "stereo" }));
+    assert!(world.is_copied(caller));
     assert_eq!(world.offer(leg, OfferMethod::Update, None, Some(METADATA)), 200);
+    assert!(!world.is_copied(caller), "the live copy began at who is no caller");
+    assert!(world.said(|what| matches!(what, What::AudioClosed { client: 1, .. })));
+    world.tell(Input::Order(Order::OpenAudio { call: "boot-1".into(), layout: "stereo" }));
+    assert!(world.is_copied(far) && world.said(|what| matches!(what, What::AudioOpened { client: 2, .. })));
     assert_eq!(world.told_last(), "siprec  agents caller=sip:138@carrier callee=sip:7001@pbx true");
     assert!(world.is_tapped(far) && !world.is_tapped(caller), "the caller is who was taken for the callee");
     let broken = "<recording><participant";
@@ -171,6 +177,16 @@ fn news_of_who_takes_part_are_told_and_may_turn_the_sides() {
     let transferred = METADATA.replace("complete", "partial").replace("7001@pbx", "7002@pbx");
     assert_eq!(world.offer(leg, OfferMethod::Update, None, Some(&transferred)), 200);
     assert!(world.told_last().contains("callee=sip:7002@pbx"), "{}", world.told_last());
+    world.tell(Input::Order(Order::HangUp { call: "boot-1".into() }));
+    world.deliver();
+    let ended = |what: &What| match what {
+        What::LegEnded(report) => Some((report.party.clone(), report.name.clone(), report.codec.clone())),
+        _ => None,
+    };
+    let mut ended: Vec<(String, String, String)> = world.notices().filter_map(ended).collect();
+    ended.sort();
+    let leg = |side: &str, codec: &str| (side.to_owned(), side.to_owned(), codec.to_owned());
+    assert_eq!(ended, [leg("callee", "PCMU"), leg("caller", "PCMA")]);
     world.leaves_nothing();
 }
 
@@ -485,6 +501,14 @@ impl World {
             _ => None,
         });
         tap.unwrap_or(false)
+    }
+
+    fn is_copied(&self, leg: LegId) -> bool {
+        let copy = self.out.iter().rev().find_map(|command| match command {
+            Command::Media(media::Command::Copy { leg: found, on }) if *found == leg => Some(*on),
+            _ => None,
+        });
+        copy.unwrap_or(false)
     }
 
     fn notices(&self) -> impl Iterator<Item = &What> {
