@@ -105,9 +105,10 @@ impl Content {
 /// What a collector is told of a leg that is over: its figures as those of an RTCP report (RFC 3550 §6.4.1), and beside them
 /// all that we know.
 pub fn quality_of(call: &str, report: &LegReport) -> Value {
-    let LegReport { party, name, codec, packets_received: _, packets_sent, packets_lost, quality } = report;
+    let LegReport { party, name, codec, clock_hz, packets_received: _, packets_sent, packets_lost, quality } = report;
     let fraction_lost = quality.loss_received.map_or(0, |loss| (loss * 256.0).clamp(0.0, 255.0) as u8);
-    let jitter = quality.jitter_received_ms.map_or(0, |ms| (ms * ticks_per_ms(codec)) as u32);
+    let ticks_per_ms = *clock_hz as f32 / 1_000.0;
+    let jitter = quality.jitter_received_ms.map_or(0, |ms| (ms * ticks_per_ms) as u32);
     json!({
         "type": 200,
         "report_count": 1,
@@ -119,15 +120,6 @@ pub fn quality_of(call: &str, report: &LegReport) -> Value {
         "codec": codec,
         "quality": quality,
     })
-}
-
-/// The clock of a codec's timestamps.
-fn ticks_per_ms(codec: &str) -> f32 {
-    match codec.to_ascii_lowercase().as_str() {
-        "opus" => 48.0,
-        "l16" => 16.0,
-        _ => 8.0,
-    }
 }
 
 /// A chunk of no vendor in particular.
@@ -219,6 +211,7 @@ pub(crate) mod tests {
             party: "caller".to_owned(),
             name: "caller".to_owned(),
             codec: "opus".to_owned(),
+            clock_hz: 48_000,
             packets_received: 75,
             packets_sent: 100,
             packets_lost: 25,

@@ -83,6 +83,9 @@ fn sign(ModelsSignArgs { folders, key }: &ModelsSignArgs) -> Result<(), Failure>
 
 fn verify(models: &Path, trust: &Trust) -> Result<(), Failure> {
     let packages = installed(models).map_err(|error| Failure::Failed(error.to_string()))?;
+    if packages.is_empty() {
+        return Err(Failure::Unexpected(format!("no models in {}", models.display())));
+    }
     let mut wrong = 0;
     for package in &packages {
         match package.check(trust).and_then(|()| package.verify().map_err(|error| error.to_string())) {
@@ -105,4 +108,18 @@ fn line(package: &Package) -> String {
     let megabytes = bytes as f64 / 1e6;
     let (name, language, engine) = (&manifest.name, &manifest.language, manifest.engine.name());
     format!("{name} ({language}, {engine}, {} files, {megabytes:.1} MB)", manifest.files.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_not_as_it_should_be() {
+        let root = tempfile::tempdir().expect("a folder");
+        for models in [root.path().to_owned(), root.path().join("gone")] {
+            let told = verify(&models, &Trust::anybody()).expect_err("there are none");
+            assert!(matches!(&told, Failure::Unexpected(_)) && told.to_string().starts_with("no models in "), "{told}");
+        }
+    }
 }

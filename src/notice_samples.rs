@@ -168,6 +168,7 @@ fn late() -> Vec<What> {
             party: "caller".into(),
             name: "caller".into(),
             codec: "PCMA".into(),
+            clock_hz: 0,
             packets_received: 3_075,
             packets_sent: 3_070,
             packets_lost: 3,

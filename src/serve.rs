@@ -14,6 +14,7 @@ mod telling;
 mod unprotected;
 mod watching;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -32,6 +33,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     let broken = |faults: Vec<Fault>| Failure::Configuration(faults.iter().map(ToString::to_string).collect());
     let text = read_text(&args.config).map_err(|fault| broken(vec![fault]))?;
     let settings = Settings::parse(&text, &args.config).map_err(broken)?;
+    raise_file_limit();
     inherited::receive().map_err(|error| Failure::of("taking the sockets that were given", error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -77,4 +79,28 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
             cut => Err(Failure::Unexpected(format!("{cut} calls were cut"))),
         }
     })
+}
+
+/// Takes all files that the system permits: shells and managers of services begin with far fewer, for the sake of old programs.
+fn raise_file_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| match soft < hard {
+        true => setrlimit(Resource::RLIMIT_NOFILE, hard, hard),
+        false => Ok(()),
+    });
+    if let Err(error) = raised {
+        warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_files_that_there_may_be_are_taken() {
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("the limit");
+        setrlimit(Resource::RLIMIT_NOFILE, hard / 2, hard).expect("fewer");
+        raise_file_limit();
+        assert_eq!(getrlimit(Resource::RLIMIT_NOFILE), Ok((hard, hard)));
+    }
 }

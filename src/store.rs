@@ -76,7 +76,7 @@ const SEARCHES_MAX: usize = 2;
 const KEYS_FILE: &str = "keys.json";
 const AUDIT_FOLDER: &str = "audit";
 const CALLS_FOLDER: &str = "calls";
-const MASTER_FILE: &str = "master.key";
+pub(crate) const MASTER_FILE: &str = "master.key";
 
 /// The running store.
 #[derive(Debug, Clone)]

@@ -22,6 +22,11 @@ impl AudioClients {
     pub(super) fn is_empty(&self) -> bool {
         self.present.is_empty()
     }
+
+    /// All who have it let go of it. Numbers go on, so that whoever comes next is nobody who was here.
+    pub(super) fn leave(&mut self) -> AudioClients {
+        AudioClients { present: std::mem::take(&mut self.present), last: self.last }
+    }
 }
 
 impl Call {
@@ -73,6 +78,15 @@ impl Call {
         if on != was {
             context.media(media::Command::Copy { leg: self.caller.id, on });
         }
+    }
+
+    /// Another leg is to be the caller's: the copy of this one ends, whoever has it, and whoever keeps it.
+    pub(super) fn end_copy(&mut self, context: &mut Context<'_>) {
+        let Stage::Talking(talking) = &mut self.stage else { return };
+        let (was, clients) = (talking.wants_copy(), talking.audio.leave());
+        self.keep_audio_anew(context);
+        self.copy_as_wanted(context, was);
+        self.end_audio(context, clients);
     }
 
     /// The call ends, and with it its copy.

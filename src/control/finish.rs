@@ -94,6 +94,7 @@ impl Call {
             party: leg.party.to_owned(),
             name: leg.name.clone(),
             codec: codec.name().to_owned(),
+            clock_hz: codec.clock_hz(),
             packets_received: stats.packets_received,
             packets_sent: stats.packets_sent,
             packets_lost: stats.packets_lost,

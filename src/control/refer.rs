@@ -281,7 +281,7 @@ impl Call {
         let Stage::Talking(talking) = &mut self.stage else { return };
         talking.watch.confirm();
         talking.supervisors.follow(context, caller);
-        let clients = std::mem::take(&mut talking.audio);
+        let clients = talking.audio.leave();
         self.end_audio(context, clients);
         self.consent_anew(context);
     }

@@ -10,6 +10,7 @@ use x509_parser::pem::Pem;
 
 use super::Finding;
 use crate::settings::{Checked, MasterKeySource, Settings, TlsSettings, TokenSource};
+use crate::store::{KeyError, MASTER_FILE, MasterKey};
 use crate::web::Moment;
 
 const GIB: u64 = 1 << 30;
@@ -80,7 +81,7 @@ fn models(checked: &Checked) -> Vec<Finding> {
     findings
 }
 
-/// Whether others can read the secrets that the settings name.
+/// Whether the server can read the secrets that the settings name, and others cannot.
 pub(super) fn secrets(settings: &Settings) -> Vec<Finding> {
     secret_files(settings).iter().filter_map(|file| secret(file)).collect()
 }
@@ -100,10 +101,16 @@ fn secret_files(settings: &Settings) -> Vec<PathBuf> {
     files
 }
 
-/// Whether others can read a secret; nothing where the file is not there, which `check` has told.
+/// Whether a secret can be read, and others cannot read it; nothing where the file is not there, which `check` has told.
 fn secret(file: &Path) -> Option<Finding> {
-    let mode = fs::metadata(file).ok()?.permissions().mode() & 0o777;
-    let (what, found) = (format!("secret {}", file.display()), format!("mode {mode:03o}"));
+    let what = format!("secret {}", file.display());
+    let found = match fs::File::open(file).and_then(|file| file.metadata()) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => return Some(Finding::fail(what, error.to_string(), "a file that the server's user may read")),
+    };
+    let mode = found.permissions().mode() & 0o777;
+    let found = format!("mode {mode:03o}");
     Some(if mode & 0o007 == 0 {
         Finding::ok(what, found)
     } else {
@@ -111,26 +118,44 @@ fn secret(file: &Path) -> Option<Finding> {
     })
 }
 
-/// Whether a master key is there; `missing` says what to do when it is not.
-fn master_key(what: &str, source: &MasterKeySource, (folder, missing): (&Path, &str)) -> Finding {
+/// Whether a master key is there, can be read and is one; `missing` says what to do when it is not.
+pub(super) fn master_key(what: &str, source: &MasterKeySource, (folder, missing): (&Path, &str)) -> Finding {
+    let beside = folder.join(MASTER_FILE);
     match source {
-        MasterKeySource::Variable(name) if std::env::var_os(name).is_none() => {
-            Finding::warn(what, format!("{name} is not set here"), "the server's environment has to have it")
-        }
-        MasterKeySource::Variable(name) => Finding::ok(what, format!("in {name}")),
-        MasterKeySource::File(file) => match fs::metadata(file) {
+        MasterKeySource::Variable(name) => match std::env::var(name).map(zeroize::Zeroizing::new) {
+            Ok(key) => match MasterKey::parse(&key) {
+                Ok(_) => Finding::ok(what, format!("in {name}")),
+                Err(error) => Finding::fail(what, format!("in {name}: {error}"), missing),
+            },
+            Err(_) => Finding::warn(what, format!("{name} is not set here"), "the server's environment has to have it"),
+        },
+        MasterKeySource::File(file) => match MasterKey::read(file) {
             Ok(_) => Finding::ok(what, file.display().to_string()),
-            Err(error) => Finding::fail(what, format!("{}: {error}", file.display()), missing),
+            Err(error) => no_key(what, file, &error, missing),
         },
         MasterKeySource::Command(words) => {
             Finding::ok(what, format!("by {}", words.first().map_or("nothing", String::as_str)))
         }
-        MasterKeySource::Beside => Finding::warn(
-            what,
-            format!("beside what it protects, in {}", folder.display()),
-            "store.key_file or key_env: whoever gets the disk gets everything",
-        ),
+        MasterKeySource::Beside => match MasterKey::read(&beside) {
+            // One that is not there yet is made at the first start.
+            Err(KeyError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => lies_beside(what, folder),
+            Err(error) => no_key(what, &beside, &error, missing),
+            Ok(_) => lies_beside(what, folder),
+        },
     }
+}
+
+fn lies_beside(what: &str, folder: &Path) -> Finding {
+    let mend = "store.key_file or key_env: whoever gets the disk gets everything";
+    Finding::warn(what, format!("beside what it protects, in {}", folder.display()), mend)
+}
+
+fn no_key(what: &str, file: &Path, error: &KeyError, missing: &str) -> Finding {
+    let found = match error {
+        KeyError::File { .. } => error.to_string(),
+        _ => format!("{}: {error}", file.display()),
+    };
+    Finding::fail(what, found, missing)
 }
 
 /// Whether there is room in a folder that may be made yet, and whether it may be written.

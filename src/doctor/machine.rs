@@ -19,8 +19,10 @@ const CAP_SYS_NICE: u64 = 1 << 23;
 /// What there is; `None` where the system does not tell.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Machine {
-    /// Files that a process may open, now and at most.
-    pub(super) files: Option<(u64, u64)>,
+    /// Files that a process may open at most: a server takes all of them.
+    pub(super) files: Option<u64>,
+    /// Who the installed service is, where this is looked at as root and the service is somebody else.
+    pub(super) service_user: Option<String>,
     /// Whether threads may run in real time.
     pub(super) realtime: Option<bool>,
     /// `net.core.rmem_max`, bytes.
@@ -47,7 +49,8 @@ impl Machine {
         let rtprio = getrlimit(Resource::RLIMIT_RTPRIO).ok().map(|(soft, _)| soft >= 1);
         let nice = own.as_deref().and_then(capabilities).map(|held| held & CAP_SYS_NICE != 0);
         Self {
-            files: getrlimit(Resource::RLIMIT_NOFILE).ok(),
+            files: getrlimit(Resource::RLIMIT_NOFILE).ok().map(|(_, hard)| hard),
+            service_user: rustix::process::geteuid().is_root().then(service_user).flatten(),
             realtime: rtprio.zip(nice).map(|(may, can)| may || can),
             receive_buffer: said("/proc/sys/net/core/rmem_max").and_then(|text| text.parse().ok()),
             datagrams_lost: fs::read_to_string("/proc/net/snmp").ok().as_deref().and_then(receive_errors),
@@ -64,6 +67,7 @@ impl Machine {
 /// Looks at what the machine gives a server with these settings.
 pub(super) fn look(machine: &Machine, settings: &Settings) -> Vec<Finding> {
     [
+        Some(user(machine)),
         files(machine, settings),
         realtime(machine, settings),
         receive_buffer(machine),
@@ -79,16 +83,29 @@ pub(super) fn look(machine: &Machine, settings: &Settings) -> Vec<Finding> {
     .collect()
 }
 
+/// Root may read and write what the service may not.
+fn user(machine: &Machine) -> Finding {
+    let what = "user";
+    match &machine.service_user {
+        None => Finding::ok(what, "what may be read and written here is what the server may"),
+        Some(user) => Finding::warn(
+            what,
+            format!("root, while the service runs as {user}: files, limits and variables are judged as root has them"),
+            "calmline-as-service doctor --config FILE, or sudo -u with the service's limits and environment",
+        ),
+    }
+}
+
 fn files(machine: &Machine, settings: &Settings) -> Option<Finding> {
     let what = "open files";
-    let (soft, hard) = machine.files?;
+    let allowed = machine.files?;
     let needed = settings.legs_max() as u64 * FILES_PER_LEG + settings.sip.connections as u64 + FILES_BESIDE;
-    let found = format!("{soft} allowed, {needed} needed for {} calls", settings.limits.calls);
-    if soft >= needed {
+    let found = format!("{allowed} allowed, {needed} needed for {} calls", settings.limits.calls);
+    if allowed >= needed {
         return Some(Finding::ok(what, found));
     }
-    let raise = if hard >= needed { "ulimit -n" } else { "the hard limit, in /etc/security/limits.conf:" };
-    let mend = format!("LimitNOFILE={needed} in the systemd unit, or {raise} {needed}; or fewer limits.calls");
+    let limits = "the hard limit, in /etc/security/limits.conf:";
+    let mend = format!("LimitNOFILE={needed} in the systemd unit, or {limits} {needed}; or fewer limits.calls");
     Some(Finding::fail(what, found, mend))
 }
 
@@ -237,6 +254,17 @@ pub(super) fn ranges(text: &str) -> Vec<(u16, u16)> {
         Some((first.trim().parse().ok()?, last.trim().parse().ok()?))
     };
     text.split(',').filter_map(range).collect()
+}
+
+/// The user of `calmline.service`, where that is installed and is not root's.
+fn service_user() -> Option<String> {
+    let asked = Command::new("systemctl")
+        .args(["show", "--property=User", "--value", "calmline.service"])
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let user = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
+    (!user.is_empty() && user != "root").then_some(user)
 }
 
 /// What systemd says of the clock; `None` where it is not there to be asked.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::files::certificate;
 use super::machine::{Machine, capabilities, ranges, receive_errors, two};
 use super::*;
-use crate::settings::{BusSettings, Listener, PortRange, TlsSettings, TokenSource, WebSettings};
+use crate::settings::{BusSettings, Listener, MasterKeySource, PortRange, TlsSettings, TokenSource, WebSettings};
 use crate::shell::media::RECEIVE_BUFFER_BYTES;
 use crate::shell::sip::SipTransport;
 use crate::web::DEFAULT_LISTEN;
@@ -17,7 +17,8 @@ use crate::web::DEFAULT_LISTEN;
 /// A machine on which nothing is amiss.
 fn sound() -> Machine {
     Machine {
-        files: Some((65_536, 65_536)),
+        files: Some(65_536),
+        service_user: None,
         realtime: Some(true),
         receive_buffer: Some(RECEIVE_BUFFER_BYTES as u64),
         datagrams_lost: Some(0),
@@ -33,10 +34,11 @@ fn sound() -> Machine {
 #[test]
 fn machines() {
     check_machine(|_, _| {}, &[]);
-    check_machine(|machine, _| machine.files = Some((1_024, 4_096)), &[("open files", Verdict::Fail)]);
+    check_machine(|machine, _| machine.service_user = Some("calmline".to_owned()), &[("user", Verdict::Warn)]);
+    check_machine(|machine, _| machine.files = Some(4_096), &[("open files", Verdict::Fail)]);
     check_machine(
         |machine, settings| {
-            machine.files = Some((1_024, 4_096));
+            machine.files = Some(1_024);
             settings.limits.calls = 20;
             settings.sip.connections = 50;
         },
@@ -80,7 +82,7 @@ fn check_machine(change: impl Fn(&mut Machine, &mut Settings), amiss: &[(&str, V
     let (mut machine, mut settings) = (sound(), Settings::default());
     change(&mut machine, &mut settings);
     let findings = machine::look(&machine, &settings);
-    assert_eq!(findings.len(), 9, "{findings:?}");
+    assert_eq!(findings.len(), 10, "{findings:?}");
     let found: Vec<(&str, Verdict)> = findings
         .iter()
         .filter(|finding| finding.verdict != Verdict::Ok)
@@ -173,6 +175,27 @@ fn the_apis_certificate_and_the_buss_credentials_are_looked_at() {
     assert_eq!(told(files::certificates(&settings).collect()), [("api.pem".to_owned(), Verdict::Fail)]);
     let expected = [("token", Verdict::Ok), ("api.key", Verdict::Ok), ("bus.creds", Verdict::Fail)];
     assert_eq!(told(files::secrets(&settings)), expected.map(|(name, verdict)| (name.to_owned(), verdict)));
+}
+
+#[test]
+fn a_master_key_is_read_and_not_only_there() {
+    let root = tempfile::tempdir().expect("a folder");
+    let (good, broken) = (root.path().join("good"), root.path().join("broken"));
+    std::fs::write(&good, "ab".repeat(32)).expect("written");
+    std::fs::write(&broken, "ab".repeat(31)).expect("written");
+    let check = |source: MasterKeySource, folder: &Path, verdict: Verdict, said: &str| {
+        let finding = files::master_key("master key", &source, (folder, "put it back"));
+        assert!(finding.verdict == verdict && finding.found.contains(said), "{source:?}: {finding}");
+    };
+    check(MasterKeySource::File(good), root.path(), Verdict::Ok, "good");
+    check(MasterKeySource::File(broken), root.path(), Verdict::Fail, "62 characters");
+    check(MasterKeySource::File(root.path().join("gone")), root.path(), Verdict::Fail, "No such file");
+    // There, and nothing that can be read.
+    check(MasterKeySource::File(root.path().to_owned()), root.path(), Verdict::Fail, "Is a directory");
+    check(MasterKeySource::Variable("PATH".to_owned()), root.path(), Verdict::Fail, "PATH");
+    check(MasterKeySource::Beside, root.path(), Verdict::Warn, "beside what it protects");
+    std::fs::write(root.path().join("master.key"), "nothing").expect("written");
+    check(MasterKeySource::Beside, root.path(), Verdict::Fail, "master.key");
 }
 
 #[test]

@@ -12,6 +12,9 @@ pub struct LegReport {
     pub name: String,
     /// The codec agreed last, e.g. `PCMA`.
     pub codec: String,
+    /// Ticks of its RTP clock per second: two codecs are called `L16`. Not told to anybody who reads of the call.
+    #[serde(skip)]
+    pub clock_hz: u32,
     /// RTP packets that came from the far end.
     pub packets_received: u64,
     /// RTP packets that went to it.

@@ -206,6 +206,7 @@ mod tests {
             party: "caller".to_owned(),
             name: "caller".to_owned(),
             codec: "PCMA".to_owned(),
+            clock_hz: 8_000,
             packets_received: 1,
             packets_sent: 1,
             packets_lost: 0,

@@ -86,7 +86,7 @@ impl Delivered {
         let seconds = |of: fn(&Recording) -> f64| streams.iter().map(|recording| of(recording)).sum::<f64>();
         let sent = seconds(|recording| recording.stats.audio_sent.as_secs_f64());
         let received = seconds(|recording| recording.stats.audio_received.as_secs_f64());
-        let shares: Vec<f64> = streams.iter().filter_map(|recording| share_of_time(recording)).collect();
+        let shares: Vec<f64> = streams.iter().map(|recording| share_of_time(recording).unwrap_or(0.0)).collect();
         if shares.is_empty() || sent == 0.0 {
             return Delivered::default();
         }
@@ -200,9 +200,11 @@ impl RelayReport {
 
     pub(super) fn set_media(&mut self, callers: &[Recording], callees: &[Recording]) {
         let (mut latencies, mut round_trips) = (Latencies::default(), Latencies::default());
-        let heard: Vec<&Recording> =
-            callers.iter().chain(callees).filter(|recording| recording.started.is_some()).collect();
-        for recording in &heard {
+        // Whoever has spoken and heard nothing counts: that audio goes one way only is to be seen.
+        let took_part = |recording: &&Recording| recording.started.is_some() || recording.stats.packets_sent > 0;
+        let streams: Vec<&Recording> = callers.iter().chain(callees).filter(took_part).collect();
+        let heard = streams.iter().filter(|recording| recording.started.is_some()).count().max(1) as f64;
+        for recording in &streams {
             let stats = recording.stats;
             latencies.merge(&recording.latencies);
             round_trips.merge(&recording.round_trips);
@@ -213,12 +215,12 @@ impl RelayReport {
             self.packets_received += stats.packets_received;
             self.packets_lost += stats.packets_lost;
             self.faults.add(&stats);
-            self.jitter_ms_mean += stats.jitter_ms / heard.len() as f64;
+            self.jitter_ms_mean += stats.jitter_ms / heard;
             self.jitter_ms_max = self.jitter_ms_max.max(stats.jitter_ms);
         }
         self.latency = Spread::of(&latencies);
         self.round_trip = Spread::of(&round_trips);
-        self.delivered = Delivered::of(&heard);
+        self.delivered = Delivered::of(&streams);
     }
 
     pub(super) fn set_baseline(&mut self, baseline: &Latencies) {
@@ -359,5 +361,38 @@ mod tests {
         assert_eq!((delivered.percent_of_sent, delivered.streams_starved), (78.5, 1));
         assert!((delivered.percent_of_time_min - 57.0).abs() < 0.01, "{delivered}");
         assert_eq!(Delivered::of(&[]), Delivered::default());
+    }
+
+    #[test]
+    fn audio_that_goes_one_way_only_is_seen() {
+        let stream = |packets_received: u64| {
+            let (started, sent) = (Duration::from_secs(1), Duration::from_secs(10));
+            let stats = StreamStats {
+                packets_sent: 500,
+                packets_received,
+                audio_sent: sent,
+                audio_received: Duration::from_millis(20) * packets_received as u32,
+                last_at: (packets_received > 0).then(|| started + sent - Duration::from_millis(20)),
+                jitter_ms: if packets_received > 0 { 2.0 } else { 0.0 },
+                ..StreamStats::default()
+            };
+            Recording { started: (packets_received > 0).then_some(started), stats, ..Recording::default() }
+        };
+        let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+        let plan = RelayPlan {
+            server: super::super::Server::Ng { server: nowhere },
+            pid: None,
+            calls: 1,
+            rate: 1.0,
+            seconds: 10,
+            speaking: super::super::Speaking::plain(media::Codec::Pcma),
+        };
+        let mut report = RelayReport::new("server".to_owned(), &plan, 1, &Spread::default());
+        report.set_media(&[stream(500)], &[stream(0)]);
+        let Delivered { percent_of_sent, percent_of_time_min, percent_of_time_mean, streams_starved } =
+            report.delivered;
+        assert_eq!((percent_of_sent, percent_of_time_min, streams_starved), (50.0, 0.0, 1));
+        assert!((percent_of_time_mean - 50.0).abs() < 0.01);
+        assert_eq!((report.packets_sent, report.packets_received, report.jitter_ms_mean), (1_000, 500, 2.0));
     }
 }

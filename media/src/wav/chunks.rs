@@ -26,7 +26,10 @@ const TAG_EXTENSIBLE: u16 = 0xfffe;
 pub(super) fn read(source: impl Read) -> Result<Raw, WavError> {
     let mut head = Head { source, seen: Vec::new() };
     let form = head.find_form()?;
-    let Some(law) = form.law() else { return with_hound(Cursor::new(head.seen).chain(head.source)) };
+    let Some(law) = form.law() else {
+        let length = head.find_data()?;
+        return with_hound(Cursor::new(form.head(length)).chain(head.source));
+    };
 
     form.check_companded()?;
     let octets = head.read_data(u64::from(SECONDS_MAX) * form.octets_per_second())?;
@@ -41,25 +44,25 @@ pub(super) fn look(mut source: impl Read + Seek) -> Result<Shape, WavError> {
     let form = head.find_form()?;
     if form.law().is_some() {
         form.check_companded()?;
-        let length = head.find_data()?;
-        let frames = length.min(rest(&mut source)?) / u64::from(form.channels);
+    }
+    let length = head.find_data()?;
+    let there = rest(&mut source)?;
+    if form.law().is_some() {
+        let frames = length.min(there) / u64::from(form.channels);
         return Ok(Shape { rate_hz: form.rate_hz, channels: form.channels, frames });
     }
-    source.seek(SeekFrom::Start(0))?;
-    let reader = hound::WavReader::new(&mut source)?;
+    let head = form.head(length);
+    let reader = hound::WavReader::new(&head[..])?;
     let spec = reader.spec();
     check_shape(spec.sample_rate, spec.channels)?;
     check_bits(spec)?;
-    let length = u64::from(reader.duration());
-    // It leaves its source where the audio begins.
-    let there = rest(&mut source)? / u64::from(form.frame_octets).max(1);
-    check_first(source, spec.sample_format)?;
-    Ok(Shape { rate_hz: spec.sample_rate, channels: spec.channels, frames: length.min(there) })
+    let frames = u64::from(reader.duration()).min(there / u64::from(form.frame_octets).max(1));
+    check_first(Cursor::new(&head).chain(source), spec.sample_format)?;
+    Ok(Shape { rate_hz: spec.sample_rate, channels: spec.channels, frames })
 }
 
 /// Reads the first sample, if there is one: `hound` takes heads whose samples it does not read, e.g. 8 bits in two octets.
-fn check_first(mut source: impl Read + Seek, kind: hound::SampleFormat) -> Result<(), WavError> {
-    source.seek(SeekFrom::Start(0))?;
+fn check_first(source: impl Read, kind: hound::SampleFormat) -> Result<(), WavError> {
     let mut reader = hound::WavReader::new(source)?;
     let first = match kind {
         hound::SampleFormat::Float => reader.samples::<f32>().next().map(|sample| sample.map(drop)),
@@ -87,14 +90,28 @@ struct Form {
     /// Octets of one sample of every channel.
     frame_octets: u16,
     bits: u16,
+    /// Itself.
+    chunk: Vec<u8>,
 }
 
 impl Form {
-    fn of(chunk: &[u8]) -> Form {
+    fn of(chunk: Vec<u8>) -> Form {
         let word = |at: usize| chunk.get(at..at + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]));
         let tag = if word(0) == TAG_EXTENSIBLE { word(24) } else { word(0) };
         let rate_hz = u32::from(word(4)) | u32::from(word(6)) << 16;
-        Form { tag, rate_hz, channels: word(2), frame_octets: word(12), bits: word(14) }
+        Form { tag, rate_hz, channels: word(2), frame_octets: word(12), bits: word(14), chunk }
+    }
+
+    /// What `hound` reads before the audio: the format, and how long the audio is to be in whole frames, for it refuses
+    /// any other length, and who writes to a pipe says 0xffffffff.
+    fn head(&self, length: u64) -> Vec<u8> {
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        // As `hound` counts them: the octets of a sample times the channels.
+        let frame = self.frame_octets - self.frame_octets.checked_rem(self.channels).unwrap_or(0);
+        let whole = length - length.checked_rem(u32::from(frame)).unwrap_or(0);
+        let format_octets = self.chunk.len() as u32;
+        let [format_octets, whole] = [format_octets, whole].map(u32::to_le_bytes);
+        [&b"RIFF\0\0\0\0WAVEfmt "[..], &format_octets, &self.chunk, b"data", &whole].concat()
     }
 
     /// The law of G.711, where it is that.
@@ -157,7 +174,7 @@ impl<R: Read> Head<R> {
         if &riff[..4] != b"RIFF" || &riff[8..] != b"WAVE" {
             return Err(format("a RIFF/WAVE header", format!("{:?}", String::from_utf8_lossy(&riff))));
         }
-        self.find_format().map(|chunk| Form::of(&chunk))
+        self.find_format().map(Form::of)
     }
 
     /// Goes to the `fmt ` chunk and returns its contents.

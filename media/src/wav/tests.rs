@@ -103,6 +103,35 @@ fn a_stream_reads_as_far_as_it_goes() {
 }
 
 #[test]
+fn what_was_written_to_a_pipe_says_no_length() {
+    for (bits, sample_format) in [
+        (8, hound::SampleFormat::Int),
+        (16, hound::SampleFormat::Int),
+        (24, hound::SampleFormat::Int),
+        (32, hound::SampleFormat::Float),
+    ] {
+        for channels in [1, 2, 3] {
+            let mut bytes = hound_bytes(bits, sample_format, 16_000, channels);
+            let at = bytes.windows(4).position(|name| name == b"data").expect("audio");
+            bytes[4..8].fill(0xff);
+            bytes[at + 4..at + 8].fill(0xff);
+            check(&bytes, Channel::Only(0), 16_000, channels);
+            let shape = Shape { rate_hz: 16_000, channels, frames: 16_000 };
+            assert_eq!(look(Cursor::new(&bytes)).expect("a recording"), shape, "{bits} bits");
+        }
+    }
+}
+
+#[test]
+fn chunks_of_odd_length_are_padded() {
+    let mut bytes = hound_bytes(16, hound::SampleFormat::Int, 8_000, 1);
+    let at = bytes.windows(4).position(|name| name == b"data").expect("audio");
+    bytes.splice(at..at, *b"LIST\x03\0\0\0abc\0");
+    check(&bytes, Channel::Mix, 8_000, 1);
+    assert_eq!(look(Cursor::new(&bytes)).expect("a recording").frames, 8_000);
+}
+
+#[test]
 fn an_early_end_is_taken() {
     let bytes = hound_bytes(16, hound::SampleFormat::Int, 8_000, 1);
     let half = read(&bytes[..bytes.len() / 2], Channel::Mix).expect("half of it");

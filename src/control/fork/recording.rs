@@ -91,7 +91,7 @@ pub(in super::super) fn admit(shared: &Shared, invite: &Invite) -> Result<Admitt
     let lines = session.lines();
     let seats = seats(&shared.terms.settings, &metadata, lines.iter().map(|line| (line.label.as_str(), line.is_audio)));
     let address = |place: Option<usize>, otherwise: &str| {
-        let participant = place.and_then(|place| speaker(&metadata, &lines[place].label, audio_before(&lines, place)));
+        let participant = place.and_then(|place| speaker(&metadata, &lines[place].label, audio_place(&lines, place)));
         let name = participant.and_then(|participant| participant.names.first());
         name.map_or_else(|| otherwise.to_owned(), |name| name.address.clone())
     };
@@ -148,15 +148,25 @@ fn seats<'a>(
     Seats { caller: line(seats.caller), callee: line(seats.callee), how: seats.how }
 }
 
-/// Who speaks in a stream; where nobody says so, participants and streams are in the same order.
-fn speaker<'a>(metadata: &'a siprec::Recording, label: &str, place: usize) -> Option<&'a siprec::Participant> {
-    let unsaid = || metadata.participants().get(place).filter(|_| !metadata.has_speakers());
-    metadata.speakers(label).next().or_else(unsaid)
+/// Who speaks in a stream, the first of those who do; where nobody says so, participants and streams are in the same order.
+/// A stream that is alone is nobody's in particular when there are several.
+fn speaker<'a>(
+    metadata: &'a siprec::Recording,
+    label: &str,
+    (place, streams): (usize, usize),
+) -> Option<&'a siprec::Participant> {
+    let mut speakers = metadata.speakers(label);
+    let (first, is_mixed) = (speakers.next(), speakers.next().is_some());
+    let participants = metadata.participants();
+    let unsaid =
+        || participants.get(place).filter(|_| !metadata.has_speakers() && (streams > 1 || participants.len() == 1));
+    first.filter(|_| streams > 1 || !is_mixed).or_else(unsaid)
 }
 
-/// How many audio lines stand in front of one.
-fn audio_before(lines: &[Line], place: usize) -> usize {
-    lines[..place].iter().filter(|line| line.is_audio).count()
+/// Which of the audio lines one is, and how many there are.
+fn audio_place(lines: &[Line], place: usize) -> (usize, usize) {
+    let audio = |lines: &[Line]| lines.iter().filter(|line| line.is_audio).count();
+    (audio(&lines[..place]), audio(lines))
 }
 
 impl Recording {
@@ -180,14 +190,17 @@ impl Recording {
     /// Who speaks on the stream of a party, as the metadata has it.
     pub(super) fn participant(&self, leg: LegId) -> Option<&siprec::Participant> {
         let place = self.lines.iter().position(|line| line.leg == Some(leg))?;
-        let audio_before = self.lines[..place].iter().filter(|line| line.is_audio).count();
-        speaker(&self.metadata, &self.lines[place].label, audio_before)
+        let audio = |lines: &[Place]| lines.iter().filter(|line| line.is_audio).count();
+        let of = (audio(&self.lines[..place]), audio(&self.lines));
+        speaker(&self.metadata, &self.lines[place].label, of)
     }
 
-    /// The same, where nobody else speaks there.
+    /// The same, where nobody else speaks there: what is alone and of which nothing is said may be everybody's.
     pub(super) fn sole_speaker(&self, leg: LegId) -> Option<&siprec::Participant> {
         let line = self.lines.iter().find(|line| line.leg == Some(leg))?;
-        let is_mixed = self.metadata.speakers(&line.label).nth(1).is_some();
+        let speakers = self.metadata.speakers(&line.label).count();
+        let is_alone = self.lines.iter().filter(|line| line.is_audio).count() == 1;
+        let is_mixed = self.metadata.is_mixed(&line.label) == Some(true) || speakers > 1 || (is_alone && speakers == 0);
         self.participant(leg).filter(|_| !is_mixed)
     }
 
@@ -489,13 +502,24 @@ impl Call {
         if let Some(recording) = self.recording_mut().filter(|_| better) {
             recording.how = how;
         }
-        if better
-            && crossed
-            && let Some(far) = &mut self.far
-        {
+        if better && crossed {
+            self.turn_sides(context);
+        }
+    }
+
+    /// Caller and callee were taken for one another: whoever hears the caller's leg is moved on, or has to come anew.
+    fn turn_sides(&mut self, context: &mut Context<'_>) {
+        self.end_copy(context);
+        if let Some(far) = &mut self.far {
             std::mem::swap(&mut self.caller, far);
             std::mem::swap(&mut self.caller.name, &mut far.name);
+            std::mem::swap(&mut self.caller.party, &mut far.party);
         }
+        if let Stage::Talking(talking) = &self.stage {
+            talking.supervisors.follow(context, self.caller.id);
+        }
+        self.keep_secret(context, self.caller.id);
+        self.keep_audio_as_agreed(context);
     }
 
     fn tell_recording(&mut self, context: &mut Context<'_>) {

@@ -80,6 +80,43 @@ fn a_caller_whom_the_metadata_names_may_be_remembered() {
 }
 
 #[test]
+fn legs_are_reported_with_the_clock_of_their_codec() {
+    for (codec, name, clock_hz) in
+        [(Codec::L16Narrow, "L16", 8_000), (Codec::L16Wide, "L16", 16_000), (Codec::Opus, "opus", 48_000)]
+    {
+        let mut world = World::new();
+        let opening = Box::new(ForkOpening { codec, ..opening("c1", Voice::Caller, true) });
+        world.tell(Input::Fork(ForkEvent::Begun { stream: StreamId(1), opening }));
+        world.tell(Input::Order(Order::HangUp { call: "boot-1".into() }));
+        world.deliver();
+        let told = |what: &What| matches!(what, What::LegEnded(leg) if (&*leg.codec, leg.clock_hz) == (name, clock_hz));
+        assert!(world.said(told), "{codec:?}");
+        world.leaves_nothing();
+    }
+}
+
+#[test]
+fn one_stream_of_all_is_nobodys_voice() {
+    let one = offer(["sendonly"; 2], [4000, 4002]).split("m=audio 4002").next().expect("a line").to_owned();
+    let unsaid: String = METADATA.lines().filter(|line| !line.contains("assoc")).chain(["</recording>"]).collect();
+    let mixed = METADATA.replace("<send>s2</send>", "<send>s1</send>");
+    let alone: String = unsaid.lines().filter(|line| !line.contains("7001")).collect();
+    let agent = METADATA
+        .replace("sip:138@carrier", "sip:7002@pbx")
+        .replace("<label>1</label>", "<label>1</label><mode>mixed</mode>");
+    for metadata in [&unsaid, &unsaid.replace("</participant>", "</participant>\n"), &mixed, &alone, &agent] {
+        let settings = ControlSettings { remember_speakers: true, ..settings() };
+        let mut world = World { sim: Sim::new(settings), out: Vec::new() };
+        world.record(&one, Some(metadata));
+        assert_eq!(world.known(), [], "{metadata}");
+        let from = |what: &What| matches!(what, What::CallStarted { from, .. } if from.reveal().contains("7001"));
+        assert!(!world.said(from), "the agent is not who calls: {metadata}");
+        assert!(!world.told_last().contains("caller=sip:7001"), "{}", world.told_last());
+        world.leaves_nothing();
+    }
+}
+
+#[test]
 fn pause_and_resume_keep_the_call() {
     let mut world = World::new();
     let leg = world.record(&offer(["sendonly"; 2], [4000, 4002]), Some(METADATA));
@@ -125,7 +162,13 @@ fn news_of_who_takes_part_are_told_and_may_turn_the_sides() {
     let leg = world.record(&offer(["sendonly"; 2], [4000, 4002]), None);
     let (caller, far) = world.parties();
     assert_eq!(world.told_last(), "siprec  order  false");
+    world.tell(Input::Order(Order::OpenAudio { call: "boot-1".into(), layout: "stereo" }));
+    assert!(world.is_copied(caller));
     assert_eq!(world.offer(leg, OfferMethod::Update, None, Some(METADATA)), 200);
+    assert!(!world.is_copied(caller), "the live copy began at who is no caller");
+    assert!(world.said(|what| matches!(what, What::AudioClosed { client: 1, .. })));
+    world.tell(Input::Order(Order::OpenAudio { call: "boot-1".into(), layout: "stereo" }));
+    assert!(world.is_copied(far) && world.said(|what| matches!(what, What::AudioOpened { client: 2, .. })));
     assert_eq!(world.told_last(), "siprec  agents caller=sip:138@carrier callee=sip:7001@pbx true");
     assert!(world.is_tapped(far) && !world.is_tapped(caller), "the caller is who was taken for the callee");
     let broken = "<recording><participant";
@@ -134,6 +177,16 @@ fn news_of_who_takes_part_are_told_and_may_turn_the_sides() {
     let transferred = METADATA.replace("complete", "partial").replace("7001@pbx", "7002@pbx");
     assert_eq!(world.offer(leg, OfferMethod::Update, None, Some(&transferred)), 200);
     assert!(world.told_last().contains("callee=sip:7002@pbx"), "{}", world.told_last());
+    world.tell(Input::Order(Order::HangUp { call: "boot-1".into() }));
+    world.deliver();
+    let ended = |what: &What| match what {
+        What::LegEnded(report) => Some((report.party.clone(), report.name.clone(), report.codec.clone())),
+        _ => None,
+    };
+    let mut ended: Vec<(String, String, String)> = world.notices().filter_map(ended).collect();
+    ended.sort();
+    let leg = |side: &str, codec: &str| (side.to_owned(), side.to_owned(), codec.to_owned());
+    assert_eq!(ended, [leg("callee", "PCMU"), leg("caller", "PCMA")]);
     world.leaves_nothing();
 }
 
@@ -448,6 +501,14 @@ impl World {
             _ => None,
         });
         tap.unwrap_or(false)
+    }
+
+    fn is_copied(&self, leg: LegId) -> bool {
+        let copy = self.out.iter().rev().find_map(|command| match command {
+            Command::Media(media::Command::Copy { leg: found, on }) if *found == leg => Some(*on),
+            _ => None,
+        });
+        copy.unwrap_or(false)
     }
 
     fn notices(&self) -> impl Iterator<Item = &What> {
