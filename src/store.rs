@@ -89,6 +89,8 @@ pub struct Store {
     tidying: Tidying,
     /// How long calls are kept.
     keeps: Duration,
+    /// How long all of a call is kept.
+    keeps_whole: Duration,
     audio: AudioSettings,
     /// Where back-ups go.
     backups: PathBuf,
@@ -192,6 +194,7 @@ impl Store {
         let keeper =
             Keeper::start((settings, door), &keys, &trail, metrics).map_err(|source| failed(folder, source))?;
         let (folder, backups, keeps) = (folder.clone(), settings.backups.clone(), settings.keep.calls);
+        let keeps_whole = settings.keep.whole();
         let audio = settings.audio.clone();
         let (backup, check, searching) = (Arc::default(), Arc::default(), Arc::new(Semaphore::new(SEARCHES_MAX)));
         let metrics = metrics.clone();
@@ -200,6 +203,7 @@ impl Store {
             keeper,
             keys,
             keeps,
+            keeps_whole,
             audio,
             folder,
             trail,
@@ -217,6 +221,11 @@ impl Store {
     /// How long calls are kept.
     pub fn keeps(&self) -> Duration {
         self.keeps
+    }
+
+    /// Since when calls have started that are kept whole: of those before, only what is kept may be shown.
+    pub fn whole_since(&self, now: Moment) -> Moment {
+        Moment(now.0.saturating_sub(u64::try_from(self.keeps_whole.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// The journal.
