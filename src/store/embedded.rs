@@ -214,7 +214,9 @@ impl Embedded {
         for (name, place) in &abandoned {
             let Folded { record, next, .. } = self.fold(name)?;
             let Some(record) = record else {
+                // All of its tenant was erased, or nothing of it was written.
                 self.running.remove(name)?;
+                self.forget(&[*place])?;
                 continue;
             };
             // Keys of its own for each opening: after a restore, the same opening may come once more, with the same nonces. One
