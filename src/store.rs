@@ -4,6 +4,7 @@
 //! and the keeper, which writes details behind a queue. A call never waits for the keeper, and for the journal at most
 //! [`PATIENCE`]; a full or broken disk costs details, which are counted, never a call.
 
+mod aside;
 pub mod audit;
 pub mod backup;
 mod check;
@@ -562,6 +563,12 @@ impl Store {
         let embedded = self.keeper.embedded().ok_or("the store is down")?;
         let read = tokio::task::spawn_blocking(move || read(&embedded)).await;
         read.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    /// How many stores of calls could not be read and were set aside: nobody is erased in them, until they are as old as calls
+    /// may become.
+    pub fn set_aside(&self) -> usize {
+        self.keeper.set_aside()
     }
 
     /// Whether both threads can write.

@@ -48,6 +48,8 @@ const RUNNING_MAX: usize = crate::web::ACTIVE_MAX;
 /// Where the calls' keys lie in the folder, and the tenants' halves of them.
 const KEYS_FILE: &str = "keys";
 const TENANTS_FILE: &str = "tenants";
+/// Without these, nothing in the folder opens.
+pub(super) const KEY_FILES: [&str; 2] = [KEYS_FILE, TENANTS_FILE];
 /// Where kept audio lies, unless it is elsewhere.
 const AUDIO_FOLDER: &str = "audio";
 

@@ -4,7 +4,6 @@
 //! counted and thrown away until it works again. That a caller refuses is noted all the same.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,12 +16,12 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use tracing::{error, info, warn};
 
-use super::CALLS_FOLDER;
 use super::audit::Trail;
 use super::embedded::{Embedded, Kept, Numbers, Running};
 use super::keys::{KeyRing, MasterKey};
 use super::site::{Door, FACTS_SWEEP_MAX};
 use super::slots::Class;
+use super::{CALLS_FOLDER, aside};
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
 use crate::settings::{AudioSettings, DatabaseSettings, KeepSettings, StoreSettings};
@@ -50,6 +49,8 @@ pub(super) struct Keeper {
     sender: SyncSender<Job>,
     waiting: Arc<AtomicUsize>,
     refused: Refused,
+    /// Stores that were set aside.
+    aside: Arc<AtomicUsize>,
     embedded: Arc<ArcSwapOption<Embedded>>,
     metrics: Metrics,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
@@ -101,7 +102,7 @@ impl Keeper {
     ) -> io::Result<Self> {
         let (sender, jobs) = sync_channel(NOTICES_MAX);
         let (waiting, embedded) = (Arc::new(AtomicUsize::new(0)), Arc::new(ArcSwapOption::empty()));
-        let refused = Refused::default();
+        let (refused, aside) = (Refused::default(), Arc::default());
         let mut writer = Writer {
             folder: settings.folder.join(CALLS_FOLDER),
             database: settings.database.clone(),
@@ -111,6 +112,7 @@ impl Keeper {
             audio: settings.audio.clone(),
             waiting: Arc::clone(&waiting),
             refused: refused.clone(),
+            aside: Arc::clone(&aside),
             embedded: Arc::clone(&embedded),
             running: Running::default(),
             trail: Some(trail.clone()),
@@ -123,9 +125,10 @@ impl Keeper {
         }
         // Here, so that whoever asks as soon as the server is there finds what it knows.
         writer.open();
+        writer.sweep_aside(Moment(0));
         let thread = thread::Builder::new().name("keeper".into()).spawn(move || writer.run(&jobs))?;
         let thread = Arc::new(Mutex::new(Some(thread)));
-        Ok(Self { sender, waiting, refused, embedded, metrics: metrics.clone(), thread, door })
+        Ok(Self { sender, waiting, refused, aside, embedded, metrics: metrics.clone(), thread, door })
     }
 
     /// Takes up a notice without waiting.
@@ -183,6 +186,11 @@ impl Keeper {
         }
     }
 
+    /// How many stores lie aside.
+    pub(super) fn set_aside(&self) -> usize {
+        self.aside.load(Ordering::Relaxed)
+    }
+
     pub(super) fn is_up(&self) -> bool {
         self.embedded.load().is_some()
     }
@@ -208,6 +216,8 @@ struct Writer {
     audio: AudioSettings,
     waiting: Arc<AtomicUsize>,
     refused: Refused,
+    /// Stores that were set aside.
+    aside: Arc<AtomicUsize>,
     embedded: Arc<ArcSwapOption<Embedded>>,
     running: Running,
     /// Until the store was opened once: what the program before this one could not keep may stand there.
@@ -382,10 +392,19 @@ impl Writer {
     }
 
     fn set_aside(&self, why: &str) -> Result<Embedded, String> {
-        let aside = self.folder.with_extension(format!("broken-{}", Moment::now().0));
-        fs::rename(&self.folder, &aside).map_err(|error| format!("{why}; setting it aside: {error}"))?;
+        let aside = aside::set_aside(&self.folder, Moment::now());
+        let aside = aside.map_err(|error| format!("{why}; setting it aside: {error}"))?;
+        self.aside.fetch_add(1, Ordering::Relaxed);
         error!(why, aside = %aside.display(), "kept calls cannot be read: they are set aside, and others begin anew");
         self.open_here()
+    }
+
+    /// Removes what was set aside so long ago that all in it is older than it is to be kept.
+    fn sweep_aside(&self, before: Moment) {
+        match aside::remove_before(&self.folder, before) {
+            Ok(left) => self.aside.store(left, Ordering::Relaxed),
+            Err(why) => warn!(%why, "what was set aside is as old as it may become, and cannot be removed"),
+        }
     }
 
     /// Removes calls that are older than they are to be kept.
@@ -396,6 +415,7 @@ impl Writer {
         self.swept = Some(Instant::now());
         let KeepSettings { calls, words, timeline } = self.keep;
         let before = |keep: Duration| Moment(Moment::now().0.saturating_sub(keep.as_millis() as u64));
+        self.sweep_aside(before(calls));
         let Some(embedded) = self.embedded.load_full() else { return };
         let classes =
             [(Class::Words, words), (Class::Timeline, timeline)].into_iter().filter(|(_, keep)| *keep < calls);

@@ -52,11 +52,40 @@ fn a_refusal_that_finds_no_room_is_carried_out_when_the_call_ends() {
     assert!(keeper.refused.calls().is_empty());
 }
 
+#[test]
+fn a_store_that_cannot_be_read_is_told_of_until_it_is_too_old() {
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = root.path().join("calls");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("keys"), "these are no keys of ours").expect("written");
+    let mut writer = writer(root.path(), None);
+    writer.open();
+    assert!(writer.embedded.load().is_some(), "others begin anew");
+    writer.sweep();
+    let keeper = keeper(&writer, sync_channel(1).0);
+    assert_eq!(keeper.set_aside(), 1);
+    writer.keep.calls = Duration::ZERO;
+    std::thread::sleep(Duration::from_millis(2));
+    writer.swept = None;
+    writer.sweep();
+    assert_eq!(keeper.set_aside(), 0);
+    assert_eq!(
+        std::fs::read_dir(root.path())
+            .expect("a folder")
+            .filter(|entry| {
+                entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().contains("broken"))
+            })
+            .count(),
+        0
+    );
+}
+
 fn keeper(writer: &Writer, sender: SyncSender<Job>) -> Keeper {
     Keeper {
         sender,
         waiting: Arc::clone(&writer.waiting),
         refused: writer.refused.clone(),
+        aside: Arc::clone(&writer.aside),
         embedded: Arc::clone(&writer.embedded),
         metrics: writer.metrics.clone(),
         thread: Arc::default(),
@@ -77,6 +106,7 @@ fn writer(root: &Path, database: Option<DatabaseSettings>) -> Writer {
         audio: settings.audio,
         waiting: Arc::default(),
         refused: Refused::default(),
+        aside: Arc::default(),
         embedded: Arc::default(),
         running: Running::default(),
         trail: None,
