@@ -4,6 +4,7 @@
 //! and the keeper, which writes details behind a queue. A call never waits for the keeper, and for the journal at most
 //! [`PATIENCE`]; a full or broken disk costs details, which are counted, never a call.
 
+mod aside;
 pub mod audit;
 pub mod backup;
 mod check;
@@ -89,6 +90,8 @@ pub struct Store {
     tidying: Tidying,
     /// How long calls are kept.
     keeps: Duration,
+    /// How long all of a call is kept.
+    keeps_whole: Duration,
     audio: AudioSettings,
     /// Where back-ups go.
     backups: PathBuf,
@@ -192,6 +195,7 @@ impl Store {
         let keeper =
             Keeper::start((settings, door), &keys, &trail, metrics).map_err(|source| failed(folder, source))?;
         let (folder, backups, keeps) = (folder.clone(), settings.backups.clone(), settings.keep.calls);
+        let keeps_whole = settings.keep.whole();
         let audio = settings.audio.clone();
         let (backup, check, searching) = (Arc::default(), Arc::default(), Arc::new(Semaphore::new(SEARCHES_MAX)));
         let metrics = metrics.clone();
@@ -200,6 +204,7 @@ impl Store {
             keeper,
             keys,
             keeps,
+            keeps_whole,
             audio,
             folder,
             trail,
@@ -217,6 +222,11 @@ impl Store {
     /// How long calls are kept.
     pub fn keeps(&self) -> Duration {
         self.keeps
+    }
+
+    /// Since when calls have started that are kept whole: of those before, only what is kept may be shown.
+    pub fn whole_since(&self, now: Moment) -> Moment {
+        Moment(now.0.saturating_sub(u64::try_from(self.keeps_whole.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// The journal.
@@ -553,6 +563,12 @@ impl Store {
         let embedded = self.keeper.embedded().ok_or("the store is down")?;
         let read = tokio::task::spawn_blocking(move || read(&embedded)).await;
         read.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    /// How many stores of calls could not be read and were set aside: nobody is erased in them, until they are as old as calls
+    /// may become.
+    pub fn set_aside(&self) -> usize {
+        self.keeper.set_aside()
     }
 
     /// Whether both threads can write.

@@ -19,6 +19,7 @@ mod channel;
 mod consent;
 mod console;
 mod deliveries;
+mod denials;
 mod elsewhere;
 mod etag;
 mod events;
@@ -280,6 +281,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     node::begin();
     let (closing, deeds) = (CancellationToken::new(), TaskTracker::new());
     let signed = Signed::new().map_err(|_| WebError::Random)?;
+    let denials = Arc::new(denials::Denials::new(inside.store.clone()));
     let app = routes::App {
         inside: Arc::new(inside),
         live: Arc::clone(accounts.live()),
@@ -288,6 +290,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         signed: signed.clone(),
         signing_in: oidc::SigningIn::default(),
         limits: Arc::new(limits::Limits::new()),
+        denials: Arc::clone(&denials),
         permissions: Arc::default(),
         replacing: libraries::Replacing::default(),
         shared: Arc::default(),
@@ -313,6 +316,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     if let Some(tls) = &tls {
         tokio::spawn(server::reload(Arc::clone(tls), closing.clone()));
     }
+    tokio::spawn(denials::tell(denials, closing.clone()));
     tokio::spawn(wall::tell(Arc::clone(&app.bus), closing.clone()));
     let metrics = app.metrics.clone();
     let router = routes::router(app.clone());

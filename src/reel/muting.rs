@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use media::LegId;
 use nlu::masking::Masker;
-use nlu::recognition::{Transcript, Word};
+use nlu::recognition::{SpokenPhrase, Transcript, Word};
 
 use super::samples_in;
 
@@ -61,16 +61,19 @@ impl Muting {
         let so_far = 0..samples_in(now.saturating_sub(began));
         let Some(party) = self.party(leg) else { return vec![so_far] };
         let shown = transcript.text.as_ref().map(|text| party.masker.partial(text));
-        let phrases = transcript.phrases.iter().any(|phrase| !party.masker.partial(&phrase.text).hits.is_empty());
-        let is_masked = phrases || shown.is_some_and(|shown| !shown.hits.is_empty());
+        let is_secret = |phrase: &&SpokenPhrase| !party.masker.partial(&phrase.text).hits.is_empty();
+        let phrases: Vec<Range<u64>> =
+            transcript.phrases.iter().filter(is_secret).map(|phrase| phrase.start..phrase.end).collect();
         let hits = party.masker.finished_words(words()).hits;
         let whole = transcript.start..transcript.end;
         let mut secrets: Vec<Range<u64>> = hits
             .iter()
             .map(|hit| times_of(transcript.words.get(hit.words.clone()).unwrap_or_default()).unwrap_or(whole.clone()))
             .collect();
-        if secrets.is_empty() && is_masked {
-            // As it is written there is a secret in it, and nobody knows by which words.
+        let is_outside =
+            |phrase: &Range<u64>| secrets.iter().all(|span| span.end <= phrase.start || phrase.end <= span.start);
+        if shown.is_some_and(|shown| shown.hits.len() > secrets.len()) || phrases.iter().any(is_outside) {
+            // As it is written there is a secret in it, or another one, and nobody knows by which words.
             secrets.push(whole);
         }
         let Some(origin) = party.origin else {
@@ -156,7 +159,22 @@ mod tests {
             text: Some("我的号码13800138000".to_owned()),
             ..timeless
         };
-        assert_eq!(muting.said(&written, at(20)), [2 * SECOND - BEFORE..9 * SECOND + AFTER], "a secret of no word");
+        let all = 2 * SECOND - BEFORE..9 * SECOND + AFTER;
+        assert_eq!(muting.said(&written, at(20)), [all.clone()], "a secret of no word");
+        let words = said(CALLER, number, 2 * SECOND, 800).words;
+        let both = Transcript { words, text: Some(format!("{number}，邮箱zhang@example.com")), ..written };
+        assert_eq!(muting.said(&both, at(20)).last(), Some(&all), "another secret of no word");
+        let phrase = |start| SpokenPhrase {
+            text: "我的号码13800138000".to_owned(),
+            intent: "contact".to_owned(),
+            start,
+            end: start + SECOND,
+            confidence: 1.0,
+        };
+        for (start, is_all) in [(2 * SECOND, false), (7 * SECOND, true)] {
+            let spoken = Transcript { phrases: vec![phrase(start)], text: None, ..both.clone() };
+            assert_eq!(muting.said(&spoken, at(20)).contains(&all), is_all, "a phrase from {start} on");
+        }
     }
 
     #[test]

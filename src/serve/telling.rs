@@ -11,16 +11,18 @@ use crate::reporting::{ReportTerms, write_by_the_clock};
 use crate::settings::Settings;
 use crate::shell::crm::{Outbox, Receivers};
 use crate::store::Store;
-use crate::web::{Bus, Readiness};
+use crate::web::{Bus, Moment, Readiness};
 
 /// How long what systems outside are to be told may take to be written down.
 const SETTLE_WITHIN: Duration = Duration::from_secs(5);
+/// How often calls are looked for that are shown too long, as the store looks for those that are kept too long.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 /// The outbox and the clock of reports, where there is a store.
 pub(super) struct Telling {
     outbox: Option<Outbox>,
     reports: watch::Sender<ReportTerms>,
-    /// Who notes minutes, and writes reports by the clock.
+    /// Who notes minutes, has old calls shown as they are kept, and writes reports by the clock.
     clocks: Vec<JoinHandle<()>>,
 }
 
@@ -38,7 +40,8 @@ impl Telling {
         let keeping = (store.clone(), outbox.clone());
         let writing = write_by_the_clock(terms, keeping, Arc::clone(readiness));
         let noting = note_minutes(store.clone(), Arc::clone(readiness));
-        let clocks = vec![tokio::spawn(noting), tokio::spawn(writing)];
+        let forgetting = forget_old(store.clone(), Arc::clone(bus));
+        let clocks = vec![tokio::spawn(noting), tokio::spawn(forgetting), tokio::spawn(writing)];
         Telling { outbox: Some(outbox), reports, clocks }
     }
 
@@ -76,5 +79,14 @@ async fn note_minutes(store: Store, readiness: Arc<Readiness>) {
         every.tick().await;
         // A store that is down is told of by itself; what is not noted counts as time in which nobody was there.
         let _ = store.note_minute(readiness.is_ready()).await;
+    }
+}
+
+/// Has calls shown no longer than they are kept, minute by minute.
+async fn forget_old(store: Store, bus: Arc<Bus>) {
+    let mut every = tokio::time::interval(FORGET_EVERY);
+    loop {
+        every.tick().await;
+        bus.forget_before(store.whole_since(Moment::now()));
     }
 }

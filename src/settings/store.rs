@@ -94,6 +94,13 @@ pub struct KeepSettings {
     pub timeline: Duration,
 }
 
+impl KeepSettings {
+    /// As long as every class stays.
+    pub fn whole(&self) -> Duration {
+        self.calls.min(self.words).min(self.timeline)
+    }
+}
+
 /// A PostgreSQL database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseSettings {

@@ -18,9 +18,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use super::keys::KeyRing;
-use crate::durable::sync_folder;
+use crate::durable::{beside, sync_folder};
 pub use search::{AuditFound, AuditWanted, search};
 pub use tidy::tidy;
 pub use trail::Trail;
@@ -95,6 +96,8 @@ pub struct AuditLog {
     /// Number of the last checkpoint.
     checkpoint: u64,
     head: File,
+    /// No further file could be begun: told once, and tried again at each append.
+    is_stuck: bool,
 }
 
 impl AuditLog {
@@ -108,10 +111,7 @@ impl AuditLog {
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let head = options.open(folder.join(HEAD_FILE))?;
         let known = read_head(&head, keys);
-        let (end, torn_bytes) = match files_in(folder)?.last() {
-            Some(path) => end_of(path)?,
-            None => (End::default(), 0),
-        };
+        let (end, torn_bytes) = end_in(folder)?;
         let missing = known.map_or(0, |(seq, _)| (seq + 1).saturating_sub(end.next));
         // What is missing stays missing: its numbers are not given again.
         let next = end.next + missing;
@@ -124,7 +124,8 @@ impl AuditLog {
             }
             _ => new_segment(folder, next, &end.last)?,
         };
-        let log = Self { folder: folder.into(), file, length, next, last: end.last, checkpoint: end.checkpoint, head };
+        let (folder, last, checkpoint) = (folder.into(), end.last, end.checkpoint);
+        let log = Self { folder, file, length, next, last, checkpoint, head, is_stuck: false };
         Ok((log, Repaired { torn_bytes, missing }))
     }
 
@@ -151,9 +152,21 @@ impl AuditLog {
         (self.next, self.last, self.checkpoint) = (next, last, checkpoint);
         self.note_head(keys);
         if self.length > SEGMENT_BYTES {
-            (self.file, self.length) = new_segment(&self.folder, self.next, &self.last)?;
+            self.turn();
         }
         Ok(())
+    }
+
+    /// Goes on in another file. Where none can be begun this one grows on: what was appended is in it.
+    fn turn(&mut self) {
+        match new_segment(&self.folder, self.next, &self.last) {
+            Ok((file, length)) => (self.file, self.length, self.is_stuck) = (file, length, false),
+            Err(why) if !self.is_stuck => {
+                warn!(%why, "no further file of the audit trail can be begun: the last one grows on");
+                self.is_stuck = true;
+            }
+            Err(_) => {}
+        }
     }
 
     /// Signs the chain's end.
@@ -206,6 +219,8 @@ impl AuditLog {
 #[derive(Debug)]
 struct End {
     path: Option<PathBuf>,
+    /// Whether anything stands in it that belongs to a chain.
+    has_begun: bool,
     length: u64,
     next: u64,
     last: Code,
@@ -214,11 +229,39 @@ struct End {
 
 impl Default for End {
     fn default() -> Self {
-        Self { path: None, length: 0, next: 1, last: [0; 32], checkpoint: 0 }
+        Self { path: None, has_begun: false, length: 0, next: 1, last: [0; 32], checkpoint: 0 }
     }
 }
 
-/// Reads the last file to its end; how many bytes of it are no whole line.
+/// Where the chain of a folder ends, and how many bytes behind that are no whole line. Files that were begun and hold nothing, or
+/// behind all others no whole line, are removed: the power went, or the disk was full, before anybody acted on them.
+fn end_in(folder: &Path) -> io::Result<(End, u64)> {
+    let (mut torn_bytes, mut is_strange) = (0, false);
+    let mut files = Vec::new();
+    for path in files_in(folder)? {
+        if fs::metadata(&path)?.len() == 0 {
+            fs::remove_file(&path)?;
+        } else {
+            files.push(path);
+        }
+    }
+    for path in files.iter().rev() {
+        let (end, torn) = end_of(path)?;
+        torn_bytes += torn;
+        if end.length == 0 {
+            fs::remove_file(path)?;
+        } else if end.has_begun {
+            let path = end.path.clone().filter(|_| !is_strange);
+            return Ok((End { path, ..end }, torn_bytes));
+        } else {
+            // Somebody else's doing, as in the midst of a file.
+            is_strange = true;
+        }
+    }
+    Ok((End::default(), torn_bytes))
+}
+
+/// Reads a file to its end; how many bytes of it are no whole line.
 fn end_of(path: &Path) -> io::Result<(End, u64)> {
     let bytes = fs::read(path)?;
     let mut end = End { path: Some(path.into()), ..End::default() };
@@ -227,10 +270,11 @@ fn end_of(path: &Path) -> io::Result<(End, u64)> {
         match serde_json::from_slice(text) {
             Ok(Line::Segment { first, after, .. }) if is_number(first) => {
                 (end.next, end.last) = (first, decode(&after).unwrap_or_default());
-                end.checkpoint = first - 1;
+                (end.checkpoint, end.has_begun) = (first - 1, true);
             }
             Ok(Line::Entry { seq, code, .. }) if is_number(seq) => {
                 (end.next, end.last) = (seq + 1, decode(&code).unwrap_or_default());
+                end.has_begun = true;
             }
             Ok(Line::Checkpoint { checkpoint, .. }) if is_number(checkpoint) => end.checkpoint = checkpoint,
             // Somebody else's doing: it stays as evidence, and the chain goes on in another file.
@@ -246,20 +290,42 @@ fn is_number(seq: u64) -> bool {
     (1..=NUMBER_MAX).contains(&seq)
 }
 
-/// Begins another file. Never one that is there: its name says which try it is.
+/// Begins another file, which is whole before it has its name. Never one that is there: its name says which try it is.
 fn new_segment(folder: &Path, first: u64, after: &Code) -> io::Result<(File, u64)> {
     let mut text = Vec::new();
     push_line(&mut text, &Line::Segment { calmline_audit: VERSION, first, after: STANDARD.encode(after) });
-    let mut file = (0..TRIES_MAX)
-        .map(|again| OpenOptions::new().write(true).create_new(true).mode(0o600).open(name_of(folder, first, again)))
-        .find(|opened| !opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists))
+    let fresh = beside(&name_of(folder, first, 0), "new");
+    let placed = written(&fresh, &text).and_then(|file| place(&fresh, folder, first).map(|()| file));
+    if placed.is_err() {
+        // What is left of it is no file of a trail.
+        let _ = fs::remove_file(&fresh);
+    }
+    Ok((placed?, text.len() as u64))
+}
+
+fn written(path: &Path, text: &[u8]) -> io::Result<File> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text)?;
+    file.sync_all()?;
+    Ok(file)
+}
+
+/// Gives a file the first name of entry `first` that nobody has; where that fails, nobody has it.
+fn place(file: &Path, folder: &Path, first: u64) -> io::Result<()> {
+    let taken = |error: &io::Error| error.kind() == io::ErrorKind::AlreadyExists;
+    let name = (0..TRIES_MAX)
+        .map(|again| name_of(folder, first, again))
+        .map(|name| OpenOptions::new().write(true).create_new(true).mode(0o600).open(&name).map(|_| name))
+        .find(|named| !named.as_ref().is_err_and(taken))
         .unwrap_or_else(|| {
             Err(io::Error::other(format!("{TRIES_MAX} files of entry {first} in {}", folder.display())))
         })?;
-    file.write_all(&text)?;
-    file.sync_all()?;
-    sync_folder(folder)?;
-    Ok((file, text.len() as u64))
+    let placed = fs::rename(file, &name).and_then(|()| sync_folder(folder));
+    if placed.is_err() {
+        // Should this fail, too, it is empty, or has no entries.
+        let _ = fs::remove_file(&name);
+    }
+    placed
 }
 
 fn name_of(folder: &Path, first: u64, again: u32) -> PathBuf {

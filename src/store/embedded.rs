@@ -48,6 +48,8 @@ const RUNNING_MAX: usize = crate::web::ACTIVE_MAX;
 /// Where the calls' keys lie in the folder, and the tenants' halves of them.
 const KEYS_FILE: &str = "keys";
 const TENANTS_FILE: &str = "tenants";
+/// Without these, nothing in the folder opens.
+pub(super) const KEY_FILES: [&str; 2] = [KEYS_FILE, TENANTS_FILE];
 /// Where kept audio lies, unless it is elsewhere.
 const AUDIO_FOLDER: &str = "audio";
 
@@ -61,6 +63,9 @@ const TREES: [&str; 12] = [
 type CallName = [u8; 16];
 /// A call's place in the list: when it started, then its name.
 type Place = [u8; 24];
+
+/// Which notice of each call comes next.
+pub type Numbers = BTreeMap<CallName, u32>;
 
 /// A notice with the moment it was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -113,15 +118,34 @@ pub struct Running {
 }
 
 impl Running {
+    /// Notes a call in which the caller refused that words are kept, where no notice says so: they are forgotten at its end, or
+    /// when the store is opened again.
+    pub fn note_refused(&mut self, keys: &KeyRing, call: &str) {
+        if self.refused.len() < RUNNING_MAX {
+            self.refused.insert(keys.blind(call.as_bytes()));
+        }
+    }
+
+    /// Which notice of each call that is up comes next.
+    pub fn numbers(&self) -> Numbers {
+        self.calls.iter().map(|(name, call)| (*name, call.next)).collect()
+    }
+
+    /// Goes back to where calls were before something was written that is written again: it takes the place of what is there of it.
+    pub fn go_back(&mut self, numbers: &Numbers) {
+        for (name, call) in &mut self.calls {
+            // One that is not among them began with it.
+            call.next = numbers.get(name).copied().unwrap_or(0);
+        }
+    }
+
     /// Notes, of what could not be written, which calls are over, and in which callers refused that words are kept.
     pub fn note_lost(&mut self, keys: &KeyRing, lost: &[Kept]) {
         for kept in lost {
             let name = || keys.blind(kept.notice.call.as_bytes());
             match &kept.notice.what {
                 What::CallEnded { .. } => drop(self.calls.remove(&name())),
-                What::Consent { state, .. } if state == "refused" && self.refused.len() < RUNNING_MAX => {
-                    self.refused.insert(name());
-                }
+                What::Consent { state, .. } if state == "refused" => self.note_refused(keys, &kept.notice.call),
                 _ => {}
             }
         }
@@ -214,7 +238,9 @@ impl Embedded {
         for (name, place) in &abandoned {
             let Folded { record, next, .. } = self.fold(name)?;
             let Some(record) = record else {
+                // All of its tenant was erased, or nothing of it was written.
                 self.running.remove(name)?;
+                self.forget(&[*place])?;
                 continue;
             };
             // Keys of its own for each opening: after a restore, the same opening may come once more, with the same nonces. One
@@ -278,7 +304,10 @@ impl Embedded {
             call.next += 1;
             self.index(&name, &call.place, &kept.notice.what, &mut names);
             match &kept.notice.what {
-                What::CallEnded { .. } => ended.push(name),
+                What::CallEnded { .. } => {
+                    ended.push(name);
+                    refused.extend(running.refused.get(&name));
+                }
                 What::Consent { state, .. } if state == "refused" => refused.push(name),
                 _ => {}
             }
@@ -293,6 +322,9 @@ impl Embedded {
             self.forget_words(running, &name)?;
         }
         self.end(running, &ended)?;
+        for name in &ended {
+            running.refused.remove(name);
+        }
         Ok(dropped)
     }
 

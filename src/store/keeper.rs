@@ -1,37 +1,37 @@
 //! The thread that keeps calls: notices come through a bounded queue and are written together.
 //!
 //! When the queue fills, steps of the timeline are left out first, then everything; when the disk fails, what comes is
-//! counted and thrown away until it works again.
+//! counted and thrown away until it works again. That a caller refuses is noted all the same.
 
-use std::fs;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use tracing::{error, info, warn};
 
-use super::CALLS_FOLDER;
 use super::audit::Trail;
-use super::embedded::{Embedded, Kept, Running};
+use super::embedded::{Embedded, Kept, Numbers, Running};
 use super::keys::{KeyRing, MasterKey};
 use super::site::{Door, FACTS_SWEEP_MAX};
 use super::slots::Class;
+use super::{CALLS_FOLDER, aside};
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
 use crate::settings::{AudioSettings, DatabaseSettings, KeepSettings, StoreSettings};
-use crate::web::Moment;
+use crate::web::{ACTIVE_MAX, Moment};
 
 /// Notices that may wait: a minute of a thousand calls.
 const NOTICES_MAX: usize = 65_536;
 /// From so many on, steps of the timeline are left out.
 const CROWDED: usize = NOTICES_MAX / 4 * 3;
-/// Room that is left for beginnings and ends: a call whose end got lost would be up for good.
+/// Room that is left for beginnings, ends and consent: a call whose end got lost would be up for good.
 const ENDS_ROOM: usize = NOTICES_MAX / 8;
 /// Notices written together.
 const TOGETHER_MAX: usize = 1_024;
@@ -48,11 +48,36 @@ const CLASS_SWEEP_MAX: usize = 32;
 pub(super) struct Keeper {
     sender: SyncSender<Job>,
     waiting: Arc<AtomicUsize>,
+    refused: Refused,
+    /// Stores that were set aside.
+    aside: Arc<AtomicUsize>,
     embedded: Arc<ArcSwapOption<Embedded>>,
     metrics: Metrics,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
     /// Where this node takes part in a site.
     door: Option<Door>,
+}
+
+/// Calls that are up in which callers refused that words are kept, while there was no room to say so.
+#[derive(Debug, Clone, Default)]
+struct Refused(Arc<Mutex<BTreeSet<String>>>);
+
+impl Refused {
+    /// Takes note of a notice that gets lost.
+    fn note(&self, lost: &Notice) {
+        if !is_refusal(&lost.what) {
+            return;
+        }
+        let mut calls = self.calls();
+        if calls.len() < ACTIVE_MAX {
+            calls.insert(lost.call.clone());
+        }
+    }
+
+    fn calls(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        // It is changed in one step.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What the writing thread is asked to do besides.
@@ -77,6 +102,7 @@ impl Keeper {
     ) -> io::Result<Self> {
         let (sender, jobs) = sync_channel(NOTICES_MAX);
         let (waiting, embedded) = (Arc::new(AtomicUsize::new(0)), Arc::new(ArcSwapOption::empty()));
+        let (refused, aside) = (Refused::default(), Arc::default());
         let mut writer = Writer {
             folder: settings.folder.join(CALLS_FOLDER),
             database: settings.database.clone(),
@@ -85,6 +111,8 @@ impl Keeper {
             keep: settings.keep,
             audio: settings.audio.clone(),
             waiting: Arc::clone(&waiting),
+            refused: refused.clone(),
+            aside: Arc::clone(&aside),
             embedded: Arc::clone(&embedded),
             running: Running::default(),
             trail: Some(trail.clone()),
@@ -97,28 +125,36 @@ impl Keeper {
         }
         // Here, so that whoever asks as soon as the server is there finds what it knows.
         writer.open();
+        writer.sweep_aside(Moment(0));
         let thread = thread::Builder::new().name("keeper".into()).spawn(move || writer.run(&jobs))?;
         let thread = Arc::new(Mutex::new(Some(thread)));
-        Ok(Self { sender, waiting, embedded, metrics: metrics.clone(), thread, door })
+        Ok(Self { sender, waiting, refused, aside, embedded, metrics: metrics.clone(), thread, door })
     }
 
     /// Takes up a notice without waiting.
     pub(super) fn keep(&self, notice: Notice, time: Moment) {
         let has_room = match notice.what {
             What::Observed { .. } => CROWDED,
-            What::CallStarted { .. } | What::CallEnded { .. } => NOTICES_MAX,
+            What::CallStarted { .. } | What::CallEnded { .. } | What::Consent { .. } => NOTICES_MAX,
             _ => NOTICES_MAX - ENDS_ROOM,
         };
         if self.waiting.load(Ordering::Relaxed) >= has_room {
-            self.metrics.count_store_dropped(1);
-            return;
+            return self.lose(&notice);
         }
         // First: the thread that writes may be quicker than this one.
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        if self.sender.try_send(Job::Keep(Box::new(Kept { unix_ms: time.0, notice }))).is_err() {
+        let job = Job::Keep(Box::new(Kept { unix_ms: time.0, notice }));
+        if let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) = self.sender.try_send(job) {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            self.metrics.count_store_dropped(1);
+            if let Job::Keep(lost) = job {
+                self.lose(&lost.notice);
+            }
         }
+    }
+
+    fn lose(&self, notice: &Notice) {
+        self.metrics.count_store_dropped(1);
+        self.refused.note(notice);
     }
 
     /// Has the writing thread do something once everything is written that came before; false when it has too much to do.
@@ -150,6 +186,11 @@ impl Keeper {
         }
     }
 
+    /// How many stores lie aside.
+    pub(super) fn set_aside(&self) -> usize {
+        self.aside.load(Ordering::Relaxed)
+    }
+
     pub(super) fn is_up(&self) -> bool {
         self.embedded.load().is_some()
     }
@@ -174,6 +215,9 @@ struct Writer {
     keep: KeepSettings,
     audio: AudioSettings,
     waiting: Arc<AtomicUsize>,
+    refused: Refused,
+    /// Stores that were set aside.
+    aside: Arc<AtomicUsize>,
     embedded: Arc<ArcSwapOption<Embedded>>,
     running: Running,
     /// Until the store was opened once: what the program before this one could not keep may stand there.
@@ -234,26 +278,41 @@ impl Writer {
     }
 
     fn write(&mut self, kept: &[Kept]) {
+        self.note_refused();
         if self.embedded.load().is_none() && self.opened.elapsed() >= AGAIN {
             self.open();
+            self.note_refused();
         }
-        let Some(embedded) = self.embedded.load_full() else {
-            return self.lose(kept);
-        };
+        match self.embedded.load_full() {
+            Some(embedded) => self.write_to(embedded, kept),
+            None => self.lose(kept),
+        }
+        let mut refused = self.refused.calls();
+        if !refused.is_empty() {
+            for kept in kept.iter().filter(|kept| matches!(kept.notice.what, What::CallEnded { .. })) {
+                refused.remove(&kept.notice.call);
+            }
+        }
+    }
+
+    fn write_to(&mut self, embedded: Arc<Embedded>, kept: &[Kept]) {
+        let numbers = self.database.as_ref().map(|_| self.running.numbers());
         match embedded.keep(&mut self.running, kept) {
             Ok(dropped) => self.count(kept, dropped),
             Err(why) => {
                 drop(embedded);
                 self.fail(&why);
-                self.write_again(kept);
+                self.write_again(kept, numbers);
             }
         }
     }
 
-    /// A database may have ended a connection only: it is asked once more at once.
-    fn write_again(&mut self, kept: &[Kept]) {
-        if self.database.is_some() {
+    /// A database may have ended a connection only: it is asked once more at once. What it took before that it takes again.
+    fn write_again(&mut self, kept: &[Kept], numbers: Option<Numbers>) {
+        if let Some(numbers) = numbers {
             self.open();
+            self.running.go_back(&numbers);
+            self.note_refused();
         }
         let again = self.embedded.load_full().map(|embedded| embedded.keep(&mut self.running, kept));
         match again {
@@ -264,6 +323,11 @@ impl Writer {
             }
             None => self.lose(kept),
         }
+    }
+
+    /// Has words forgotten at the end of calls in which callers refuse: opening the store forgets those of before alone.
+    fn note_refused(&mut self) {
+        self.refused.calls().iter().for_each(|call| self.running.note_refused(&self.keys, call));
     }
 
     fn count(&self, kept: &[Kept], dropped: u64) {
@@ -328,10 +392,19 @@ impl Writer {
     }
 
     fn set_aside(&self, why: &str) -> Result<Embedded, String> {
-        let aside = self.folder.with_extension(format!("broken-{}", Moment::now().0));
-        fs::rename(&self.folder, &aside).map_err(|error| format!("{why}; setting it aside: {error}"))?;
+        let aside = aside::set_aside(&self.folder, Moment::now());
+        let aside = aside.map_err(|error| format!("{why}; setting it aside: {error}"))?;
+        self.aside.fetch_add(1, Ordering::Relaxed);
         error!(why, aside = %aside.display(), "kept calls cannot be read: they are set aside, and others begin anew");
         self.open_here()
+    }
+
+    /// Removes what was set aside so long ago that all in it is older than it is to be kept.
+    fn sweep_aside(&self, before: Moment) {
+        match aside::remove_before(&self.folder, before) {
+            Ok(left) => self.aside.store(left, Ordering::Relaxed),
+            Err(why) => warn!(%why, "what was set aside is as old as it may become, and cannot be removed"),
+        }
     }
 
     /// Removes calls that are older than they are to be kept.
@@ -340,9 +413,10 @@ impl Writer {
             return;
         }
         self.swept = Some(Instant::now());
-        let Some(embedded) = self.embedded.load_full() else { return };
         let KeepSettings { calls, words, timeline } = self.keep;
         let before = |keep: Duration| Moment(Moment::now().0.saturating_sub(keep.as_millis() as u64));
+        self.sweep_aside(before(calls));
+        let Some(embedded) = self.embedded.load_full() else { return };
         let classes =
             [(Class::Words, words), (Class::Timeline, timeline)].into_iter().filter(|(_, keep)| *keep < calls);
         let swept = embedded.forget_before(before(calls), SWEEP_MAX).and_then(|removed| {
@@ -370,7 +444,15 @@ impl Writer {
     }
 }
 
+/// Whether a caller does not agree that words are kept.
+fn is_refusal(what: &What) -> bool {
+    matches!(what, What::Consent { state, .. } if state == "refused")
+}
+
 /// Whether what sled says of a folder means that its files are not as it wrote them.
 fn is_broken(why: &str) -> bool {
     ["broken", "corrupt", "Corruption", "unsupported"].iter().any(|word| why.contains(word))
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,6 +93,10 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         let name = fact.as_str().and_then(|fact| fact.split(" = ").next()).unwrap_or_default();
         *fact = name.into();
     }
+    // Which reply, not its words: details of the customer are filled in.
+    if let (What::ReplySuggested { .. }, Some(told)) = (&notice.what, what.as_object_mut()) {
+        told.remove("text");
+    }
     Some(AuditEntry { kind: kind(&notice.what).to_owned(), who: who.to_owned(), call: notice.call.clone(), what })
 }
 
@@ -127,6 +131,14 @@ mod tests {
             one_of_each().iter().filter_map(entry_of).map(|entry| entry.what.to_string()).collect();
         assert!(entries.iter().any(|entry| entry.contains("order.state")));
         assert!(entries.iter().all(|entry| !entry.contains("delayed")), "{entries:?}");
+    }
+
+    #[test]
+    fn replies_are_audited_by_script_and_without_their_words() {
+        let reply = one_of_each().into_iter().find(|notice| matches!(notice.what, What::ReplySuggested { .. }));
+        let entry = reply.as_ref().and_then(entry_of).expect("it is audited");
+        assert_eq!((&entry.what["rule"], &entry.what["script"]), (&"sorry-first".into(), &"sorry".into()));
+        assert!(entry.what.get("text").is_none(), "{entry:?}");
     }
 
     #[test]

@@ -263,6 +263,8 @@ impl Tree {
 
     /// Makes changes together.
     pub(super) fn apply(&self, batch: Batch) -> Result<(), String> {
+        #[cfg(test)]
+        tests::may_break(self)?;
         match self {
             Tree::Sled(tree) => {
                 let mut changes = sled::Batch::default();

@@ -15,7 +15,7 @@ use super::{
     people, playback, policies, readiness, recordings, reload, reports, signing, sources, trial, users, wall, webrtc,
 };
 use crate::report::Report;
-use crate::store::{Backup, Checking, ErasedTenant, Hold, Rotated};
+use crate::store::{Backup, Checking, Hold, Rotated};
 use Area::{
     Audio, Audit, Calls, Capture, Integration, Knowledge, Operate, Orders, Own, People, Playback, Reports, Users,
 };
@@ -332,7 +332,7 @@ fn people(doors: Doors) -> Doors {
     let calls = asked("Shows somebody's calls").body::<people::CallsRequest>();
     let erase = asked("Erases somebody's calls").body::<people::ReasonRequest>().refuses(&[CONFLICT]);
     let tenant = describe("Erases all of a tenant by its key").body::<people::TenantRequest>();
-    let tenant = tenant.refuses(&[BAD_REQUEST, NOT_FOUND, CONFLICT]).answers::<ErasedTenant>(OK, "What is gone");
+    let tenant = tenant.refuses(&[BAD_REQUEST, NOT_FOUND, CONFLICT]).answers::<people::GoneTenant>(OK, "What is gone");
     let key = asked("What stands for somebody in place of an address").body::<people::PersonRequest>();
     let hold = asked("Keeps somebody's calls from being removed").body::<people::ReasonRequest>().refuses(&[CONFLICT]);
     let release = asked("Lets somebody's calls be removed").body::<people::PersonRequest>();

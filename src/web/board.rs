@@ -1,7 +1,8 @@
 //! The calls as everybody sees them: a pure fold of notices into one record per call.
 //!
 //! Holds calls that are up and the last ended ones; refused calls are counted by the metrics and not kept here.
-//! Forgets instead of growing: ended calls, events and timeline steps beyond their limits are dropped, oldest first.
+//! Forgets instead of growing: ended calls, events and timeline steps beyond their limits are dropped, oldest first. How old
+//! ended calls may become, its owner knows.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -105,6 +106,11 @@ impl Board {
         let ended = self.ended.iter().filter(is_theirs).map(|record| record.id.clone()).collect();
         let up = self.active.values().filter(is_theirs).map(|record| record.id.clone()).collect();
         (ended, up)
+    }
+
+    /// The ids of ended calls that started before `before`.
+    pub fn ended_before(&self, before: Moment) -> Vec<String> {
+        self.ended.iter().filter(|record| record.started < before).map(|record| record.id.clone()).collect()
     }
 
     /// Forgets ended calls.

@@ -35,6 +35,8 @@ const TOGETHER_MAX: usize = 16;
 pub struct Event {
     /// Its number; grows by one, starts at 1 with the process.
     pub seq: u64,
+    /// When it happened.
+    pub time: Moment,
     /// The call it is about.
     pub call: String,
     /// Its type, e.g. `alert`.
@@ -217,6 +219,16 @@ impl Bus {
         self.state().forget(calls);
     }
 
+    /// Forgets ended calls that started before `before`, as [`Bus::forget`], and events of before of whatever is not up: what
+    /// is kept of them answers whoever asks.
+    pub fn forget_before(&self, before: Moment) {
+        let mut state = self.state();
+        let old = state.board.ended_before(before);
+        state.forget(&old);
+        let State { ring, board, .. } = &mut *state;
+        ring.retain(|event| event.time >= before || board.is_active(&event.call));
+    }
+
     /// Forgets a tenant's calls: those that have ended now, whose ids are returned, and those that are up at their end.
     pub fn forget_tenant(&self, tenant: &str) -> Vec<String> {
         let mut state = self.state();
@@ -272,6 +284,7 @@ impl State {
         let (route, tenant) = self.place_of(notice).or(place).unzip();
         let event = Arc::new(Event {
             seq,
+            time,
             call: notice.call.clone(),
             kind: kind(&notice.what),
             route,

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::routes::App;
+use crate::store::Store;
 
 const OPEN_METRICS: &str = "application/openmetrics-text";
 
@@ -18,7 +19,8 @@ pub(super) async fn healthz() -> &'static str {
 /// `GET /readyz`.
 pub(super) async fn readyz(State(app): State<App>) -> Response {
     let status = if app.readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(app.readiness.report())).into_response()
+    let set_aside = app.store.as_ref().map_or(0, Store::set_aside);
+    (status, Json(app.readiness.report(set_aside))).into_response()
 }
 
 /// `GET /metrics`: in the format of OpenMetrics, with exemplars, for whoever takes that; otherwise in Prometheus' older one.

@@ -81,6 +81,18 @@ pub(super) struct Gone {
     #[serde(flatten)]
     erased: Erased,
     receipt: Receipt,
+    /// Stores of calls that could not be read and were set aside (`calls.broken-…`): nothing is erased in them.
+    set_aside: usize,
+}
+
+/// What was erased of a tenant.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ErasedTenantNow)]
+pub(super) struct GoneTenant {
+    #[serde(flatten)]
+    erased: ErasedTenant,
+    /// As where a person is erased.
+    set_aside: usize,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -174,7 +186,7 @@ pub(super) async fn erase(
                     audit_done(&store, &who, "erased", what).await;
                 }
                 let receipt = store.sign(statement_of(&erased, Moment::now(), store.journal().last_seq()));
-                Ok(Json(Gone { erased, receipt }))
+                Ok(Json(Gone { erased, receipt, set_aside: store.set_aside() }))
             }
             Err(held) => Err(held_already(&held)),
         }
@@ -194,7 +206,7 @@ pub(super) async fn erase_tenant(
     State(app): State<App>,
     Extension(who): Extension<Who>,
     body: Body<TenantRequest>,
-) -> Result<Json<ErasedTenant>, Problem> {
+) -> Result<Json<GoneTenant>, Problem> {
     let TenantRequest { tenant, reason } = read(body)?;
     let (store, reason) = (kept(&app)?, checked(reason)?);
     audit(store, &who, "tenant_erasure_asked", json!({ "tenant": tenant, "reason": reason })).await?;
@@ -212,7 +224,7 @@ pub(super) async fn erase_tenant(
         let ErasedTenant { tenant, calls, up, .. } = &erased;
         let what = json!({ "tenant": tenant, "calls": calls, "up": up, "reason": reason });
         audit_done(&store, &who, "tenant_erased", what).await;
-        Ok(Json(erased))
+        Ok(Json(GoneTenant { erased, set_aside: store.set_aside() }))
     });
     deed.await.unwrap_or_else(|error| Err(store_down(error.to_string())))
 }

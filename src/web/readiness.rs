@@ -138,8 +138,8 @@ impl Readiness {
         self.is_up(Component::Sip) && self.is_up(Component::Media)
     }
 
-    /// What `/readyz` says.
-    pub(super) fn report(&self) -> Report {
+    /// What `/readyz` says, where so many stores lie aside.
+    pub(super) fn report(&self, set_aside: usize) -> Report {
         let up = |component| if self.is_up(component) { "up" } else { "down" };
         let elsewhere = self.words_elsewhere_wanted.load(Ordering::Relaxed);
         let components = Components {
@@ -172,7 +172,7 @@ impl Readiness {
             (true, true, false) => "degraded",
             (true, true, true) => "ready",
         };
-        Report { status, components, trunks }
+        Report { status, components, trunks, set_aside: (set_aside > 0).then_some(set_aside) }
     }
 
     fn flag(&self, component: Component) -> &AtomicBool {
@@ -201,6 +201,10 @@ pub(super) struct Report {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = BTreeMap<String, String>)]
     trunks: BTreeMap<String, TrunkState>,
+    /// Stores of calls that could not be read and were set aside, with their keys; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    set_aside: Option<usize>,
 }
 
 type TrunkState = &'static str;

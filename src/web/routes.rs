@@ -24,6 +24,7 @@ use super::Inside;
 use super::accounts::Accounts;
 use super::addresses::{closed, open};
 use super::adopting::adopted;
+use super::denials::Denials;
 use super::elsewhere::{CALLS, call_of, elsewhere};
 use super::etag;
 use super::everywhere::Onward;
@@ -77,6 +78,7 @@ pub(super) struct App {
     pub(super) signed: Signed,
     pub(super) signing_in: SigningIn,
     pub(super) limits: Arc<Limits>,
+    pub(super) denials: Arc<Denials>,
     pub(super) permissions: Arc<Permissions>,
     pub(super) replacing: Replacing,
     pub(super) shared: Arc<Shared>,
@@ -141,6 +143,7 @@ impl App {
     pub(super) fn count(&self, asker: Asker<'_>) -> Result<(), Box<Response>> {
         self.limits.count(asker).map_err(|wait| {
             self.metrics.count_requests_limited(asker.kind());
+            self.denials.note(asker, StatusCode::TOO_MANY_REQUESTS);
             let seconds = HeaderValue::from(wait.as_secs() + 1);
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many requests: ask again a moment later");
             Box::new(([(RETRY_AFTER, seconds)], problem).into_response())
@@ -188,6 +191,9 @@ async fn admit(State(app): State<App>, path: Option<MatchedPath>, mut request: R
     let Some(who) = known else {
         if let Err(refused) = app.count_stranger(request.extensions().get(), request.headers()) {
             return *refused;
+        }
+        if let Some(Peer(peer)) = request.extensions().get() {
+            app.denials.note(Asker::Stranger(address(*peer, request.headers())), StatusCode::UNAUTHORIZED);
         }
         let detail = "send `Authorization: Bearer` with the API token, or sign in";
         return Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();

@@ -1,5 +1,6 @@
 //! The API over real loopback connections, spoken by hand so that nothing between hides what is on the wire.
 
+mod age;
 mod alerts;
 mod answers;
 mod audit;

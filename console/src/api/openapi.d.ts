@@ -2466,9 +2466,16 @@ export interface components {
             /** @description Those of them that are up: what they tell from now on is kept no more either. */
             up: number;
         };
+        /** @description What was erased of a tenant. */
+        ErasedTenantNow: components["schemas"]["ErasedTenant"] & {
+            /** @description As where a person is erased. */
+            set_aside: number;
+        };
         /** @description What was erased, with a receipt. */
         ErasedWithReceipt: components["schemas"]["Erased"] & {
             receipt: components["schemas"]["Receipt"];
+            /** @description Stores of calls that could not be read and were set aside (`calls.broken-…`): nothing is erased in them. */
+            set_aside: number;
         };
         /** @description How an alert became more urgent last. */
         EscalatedAlert: {
@@ -4098,6 +4105,8 @@ export interface components {
         };
         Readiness: {
             components: components["schemas"]["ReadinessComponents"];
+            /** @description Stores of calls that could not be read and were set aside, with their keys; absent where there is none. */
+            set_aside?: number;
             /** @description `ready`, `degraded` (calls are taken, something is missing), `draining` (running calls go on), `down`. */
             status: string;
             /** @description `up`, `down`, `unregistered`, or `unknown` for a trunk that nobody asks; absent without trunks. */
@@ -13311,7 +13320,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ErasedTenant"];
+                    "application/json": components["schemas"]["ErasedTenantNow"];
                 };
             };
             /** @description Bad Request */

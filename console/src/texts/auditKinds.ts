@@ -3,6 +3,7 @@
 export const AUDIT_KINDS: Record<"zh" | "en", Record<string, string>> = {
   zh: {
     access: "访问",
+    access_denied: "访问被拒",
     alert: "告警",
     alert_escalated: "告警升级",
     alert_handled: "处理告警",
@@ -86,6 +87,7 @@ export const AUDIT_KINDS: Record<"zh" | "en", Record<string, string>> = {
   },
   en: {
     access: "access",
+    access_denied: "access denied",
     alert: "alert",
     alert_escalated: "alert escalated",
     alert_handled: "alert handled",

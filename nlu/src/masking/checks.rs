@@ -16,6 +16,11 @@ pub(super) fn is_landline(digits: &[u8]) -> bool {
     (10..=12).contains(&digits.len()) && digits[0] == 0 && digits[1] != 0
 }
 
+/// A number of another country with 00 before it, as the international plan has it: 00 852 9123 4567 (ITU-T E.164).
+pub(super) fn is_abroad(digits: &[u8]) -> bool {
+    (11..=17).contains(&digits.len()) && matches!(digits, [0, 0, 1..=9, ..])
+}
+
 /// A service number that belongs to nobody: 400 and 800 with ten digits, 1-800 and the like.
 pub(super) fn is_service_line(digits: &[u8]) -> bool {
     let is_free = |area: &[u8]| matches!(area, [8, tens, ones] if tens == ones && *tens != 1 && *tens != 9);
@@ -87,6 +92,9 @@ mod tests {
             (is_mobile, "12800138000", false),
             (is_mobile_abroad, "8613800138000", true),
             (is_mobile_abroad, "008613800138000", true),
+            (is_abroad, "0085291234567", true),
+            (is_abroad, "0000291234567", false),
+            (is_abroad, "0085291234", false),
             (is_landline, "01088886666", true),
             (is_landline, "057187654321", true),
             (is_landline, "00123456789", false),

@@ -205,7 +205,7 @@ impl Sweep<'_, '_> {
         if checks::is_card(own) {
             return Some(Class::BankCard);
         }
-        (checks::is_landline(own) && !is_date(run)).then_some(Class::Phone)
+        (checks::is_abroad(own) || (checks::is_landline(own) && !is_date(run))).then_some(Class::Phone)
     }
 
     /// Whether digits at the end may go on in what is said next.

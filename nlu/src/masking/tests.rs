@@ -22,6 +22,8 @@ fn phone_numbers() {
     check("家里座机是零五七一八八六六五五四四", "家里座机是[电话]");
     check("010-88886666", "[phone]");
     check("+44 20 7946 0958 please", "[phone] please");
+    check("打0085291234567找我", "打[电话]找我");
+    check("流水号是0085291234567，查一下", "流水号是0085291234567，查一下");
     check("call me at two one two five five five zero one double nine", "call me at [phone]");
     check("one three eight double zero one three eight triple zero is my number", "[phone] is my number");
     check("13800138000 13900139000", "[phone] [phone]");
@@ -41,6 +43,14 @@ fn identity_and_bank_cards() {
         "my card number is [card]",
     );
     check("订单号是 2023112612345678", "订单号是 2023112612345678");
+}
+
+#[test]
+fn papers_other_than_identity_cards() {
+    check("我的护照是E12345678，麻烦查一下", "我的护照是E[身份证]，麻烦查一下");
+    check("台胞证是12345678，麻烦查一下", "台胞证是[身份证]，麻烦查一下");
+    check("通行证C12345678的", "通行证C[身份证]的");
+    check("护照还有12个月到期，工单号20231126123", "护照还有12个月到期，工单号20231126123");
 }
 
 #[test]
@@ -264,7 +274,7 @@ fn years_and_names_of_things_at_the_end_are_none() {
     let mut masker = masker();
     masker.finished("你记一下 138");
     assert_eq!(masker.finished("还有 2021").text, "还有 [号码]");
-    check("护照 E23817465", "护照 E[号码]");
+    check("船票 E23817465", "船票 E[号码]");
 }
 
 #[test]

@@ -118,6 +118,44 @@ fn an_entry_that_was_cut_in_the_middle_is_taken_back() {
 }
 
 #[test]
+fn a_file_that_was_only_begun_does_not_count() {
+    for left in ["", "{\"calmline_audit\":1,\"fir"] {
+        let mut trail = Made::of(5);
+        let begun = trail.folder().join("000000000006-000.log");
+        fs::write(&begun, left).expect("written");
+        let (log, repaired) = AuditLog::open(&trail.folder(), &trail.keys).expect("it opens");
+        assert_eq!(repaired, Repaired { torn_bytes: left.len() as u64, missing: 0 });
+        trail.log = log;
+        trail.log.append(&trail.keys, 2_000, &[entry(6)]).expect("written");
+        assert_eq!((trail.findings(), begun.exists()), (vec![], false));
+    }
+    // One of somebody else's is no end of the chain either, and stays.
+    let mut trail = Made::of(5);
+    let strange = trail.folder().join("000000000006-000.log");
+    fs::write(&strange, "nobody's line\n").expect("written");
+    let (log, repaired) = AuditLog::open(&trail.folder(), &trail.keys).expect("it opens");
+    assert_eq!((log.last_seq(), repaired), (5, Repaired::default()));
+    trail.log = log;
+    trail.log.append(&trail.keys, 2_000, &[entry(6)]).expect("written");
+    let files: Vec<String> = trail.findings().into_iter().map(|finding| finding.file).collect();
+    assert!(strange.exists() && files.iter().all(|file| file == "000000000006-000.log"), "{files:?}");
+}
+
+#[test]
+fn what_is_in_the_trail_is_told_so_although_no_further_file_can_be_begun() {
+    let mut trail = Made::of(0);
+    // Where the file is made that entry 2 begins.
+    let taken = beside(&name_of(&trail.folder(), 2, 0), "new");
+    fs::create_dir(&taken).expect("a folder in its place");
+    let large = AuditEntry { what: serde_json::json!({ "text": "x".repeat(13 << 20) }), ..entry(1) };
+    trail.log.append(&trail.keys, 1, &[large]).expect("the disk has it");
+    assert_eq!(files_in(&trail.folder()).expect("files").len(), 1);
+    trail.log.append(&trail.keys, 1, &[entry(2)]).expect("written");
+    assert_eq!(files_in(&trail.folder()).expect("files").len(), 2, "tried again");
+    assert_eq!(trail.findings(), []);
+}
+
+#[test]
 fn entries_that_vanished_at_the_end_stay_missed() {
     let trail = Made::of(10);
     let path = files_in(&trail.folder()).expect("files").remove(0);

@@ -272,6 +272,19 @@ mod tests {
         assert_eq!(store.notices.len(), 0);
     }
 
+    #[test]
+    fn what_is_left_of_a_call_that_was_up_goes_with_the_next_start() {
+        for place in Place::each() {
+            let store = place.open();
+            store.keep(&mut Running::default(), &of_tenant(0, Some("one"))[..1]).expect("written");
+            assert_eq!(store.erase_tenant("one").expect("written").expect("nobody is held").up, 1);
+            let store = place.open_again(store);
+            let (mut running, up) = (Running::default(), Running::default());
+            assert_eq!(store.end_abandoned(&mut running, &up, Moment(BEGAN)).expect("written"), 0);
+            assert_eq!((store.notices.len(), store.people.len(), store.parties.len()), (0, 0, 0));
+        }
+    }
+
     fn of_tenant(number: u64, tenant: Option<&str>) -> Vec<Kept> {
         let mut kept = call(number, BEGAN + number);
         if let What::CallStarted { tags, .. } = &mut kept[0].notice.what {

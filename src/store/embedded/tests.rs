@@ -12,7 +12,7 @@ use crate::accounts::Account;
 use crate::crm::{Parcel, State as ParcelState};
 use crate::notice_samples::one_of_each;
 use crate::store::keys::MasterKey;
-use crate::store::trees::tests::database;
+use crate::store::trees::tests::{break_once_at, database};
 use crate::users::Role;
 use crate::web::Board;
 
@@ -169,6 +169,26 @@ fn what_was_said_before_a_refusal_is_forgotten_and_what_comes_behind_is_kept() {
         assert_eq!(words(&store), 1);
         drop(store);
         assert_eq!(words(&place.open()), 1, "after a restart, too");
+    }
+}
+
+#[test]
+fn what_is_written_again_takes_the_place_of_what_was_written() {
+    for place in Place::each() {
+        let (store, mut running) = (place.open(), Running::default());
+        let (one, other) = (call(1, BEGAN), call(2, BEGAN + 1));
+        store.keep(&mut running, &[one[0].clone(), other[0].clone()]).expect("written");
+        let paused = Notice { what: What::ForkPaused { on: true }, ..one[0].notice.clone() };
+        let kept = [Kept { notice: paused, unix_ms: BEGAN }, other[1].clone(), call(3, BEGAN + 2)[0].clone()];
+        let numbers = running.numbers();
+        break_once_at("facts");
+        store.keep(&mut running, &kept).expect_err("its notices are written, and then it breaks off");
+        let (store, up) = (place.open_again(store), std::mem::take(&mut running));
+        assert_eq!(store.end_abandoned(&mut running, &up, Moment(BEGAN + 3)).expect("written"), 0);
+        running.go_back(&numbers);
+        store.keep(&mut running, &kept).expect("written");
+        assert_eq!(store.notices.len(), 5);
+        assert_eq!(store.calls(Moment(u64::MAX), 10).expect("readable").len(), 1, "one has ended");
     }
 }
 

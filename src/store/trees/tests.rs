@@ -1,5 +1,6 @@
 //! Sled and a real PostgreSQL server hold the same, whatever is asked of them.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,30 @@ pub(in super::super) fn database() -> Option<DatabaseSettings> {
         return None;
     };
     Some(DatabaseSettings::new(&url, None).expect("an address"))
+}
+
+thread_local! {
+    static BREAKS: Cell<Option<&'static str>> = const { Cell::new(None) };
+}
+
+/// Has the next change of a tree by this thread fail, before anything of it is made.
+pub(in super::super) fn break_once_at(tree: &'static str) {
+    BREAKS.set(Some(tree));
+}
+
+/// Fails where the thread was told to.
+pub(super) fn may_break(tree: &Tree) -> Result<(), String> {
+    let is_it = |wanted: &&str| match tree {
+        Tree::Sled(tree) => tree.name() == wanted.as_bytes(),
+        Tree::Postgres(_, name) => name == wanted,
+    };
+    match BREAKS.get().filter(is_it) {
+        Some(_) => {
+            BREAKS.set(None);
+            Err("it breaks off".to_owned())
+        }
+        None => Ok(()),
+    }
 }
 
 /// A name that no other test's store has.

@@ -205,6 +205,31 @@ async fn a_wrong_password_is_in_the_trail_although_whoever_gave_it_has_gone() {
 }
 
 #[tokio::test]
+async fn whoever_does_not_show_who_they_are_is_in_the_trail() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = store(root.path());
+    let mut fixture = fixture_with(Some(store.clone())).await;
+    let wire = Wire(fixture.handle.addr);
+    for token in ["Authorization: Bearer another-token-than-that\r\n", "", ""] {
+        problem(&wire.ask("GET", "/v1/calls", token).await, 401);
+    }
+    let Fixture { handle, .. } = &mut fixture;
+    handle.finish().await;
+    let mut counts = Vec::new();
+    for _ in 0..500 {
+        let found = store.search_audit(wanted("access_denied")).await.expect("it is read").entries;
+        counts = found.iter().map(|(_, _, entry)| entry.what.clone()).collect();
+        if counts.len() == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let told = |count| serde_json::json!({ "from": "127.0.0.1", "status": 401, "count": count });
+    assert_eq!(counts, [told(2), told(1)]);
+    store.stop();
+}
+
+#[tokio::test]
 async fn without_a_store_there_is_no_trail() {
     let fixture = fixture().await;
     problem(&Wire(fixture.handle.addr).ask_with_token("GET", "/v1/audit").await, 404);
