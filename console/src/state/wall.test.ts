@@ -27,7 +27,7 @@ vi.doMock("../api/feed", () => ({
 }));
 vi.doMock("./session", () => ({ user: ref("li"), checkSession: async () => {} }));
 const { alerts } = await import("./alerts");
-const { startWall, whenAlerted } = await import("./wall");
+const { look, looked, rows, startWall, wall, whenAlerted } = await import("./wall");
 
 const told: string[] = [];
 whenAlerted(({ id, route }, { rule, severity, escalated }) => {
@@ -125,4 +125,41 @@ it("shows an alert that it hears of for the first time when it becomes more urge
   const raised = Date.parse(TIME) - 60_000;
   expect(alerts.value).toMatchObject([{ rule: "old", text: "angry caller", timeMs: raised, state: "escalated" }]);
   expect(told).toEqual(["call-1 sales old critical 1"]);
+});
+
+it("shows nobody the calls and alerts of whoever was here before", async () => {
+  const [earlier] = asked.calls;
+  stop();
+  begin();
+  earlier?.answer({ calls: [summary("theirs")] });
+  await vi.advanceTimersByTimeAsync(0);
+  expect([rows.value, wall.loaded, asked.calls.length]).toEqual([[], false, 2]);
+  await answer("calls", { calls: [summary("own")] });
+  expect(rows.value.map(({ id }) => id)).toEqual(["own"]);
+  const [theirs] = asked.alerts;
+  stop();
+  begin();
+  theirs?.answer([line("theirs")]);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(alerts.value).toEqual([]);
+});
+
+it("asks for nothing more once it is stopped", async () => {
+  const [earlier] = asked.calls;
+  stop();
+  earlier?.refuse();
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect([asked.calls.length, wall.problem]).toEqual([1, null]);
+});
+
+it("takes up what comes while a call is read, and nothing for one that could not be", async () => {
+  await listed([summary("call-1")], []);
+  const failed = look("call-1").catch(() => "failed");
+  asked.call[0]?.refuse();
+  expect(await failed).toBe("failed");
+  const reading = look("call-1");
+  await event("bypassed", {});
+  await answer("call", { id: "call-1", events: [], timeline: [], alerts: [] });
+  await reading;
+  expect(looked.value).toMatchObject({ bypassed: true });
 });

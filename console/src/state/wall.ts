@@ -40,6 +40,8 @@ export const looked = shallowRef<Call | null>(null);
 /** Every event of the call that is looked at, for those who wait for one. */
 export const lookedEvents = new EventTarget();
 
+/** Of which following of the server something is: what was asked for in an earlier one is nobody's any more. */
+let epoch = 0;
 let calls: LiveCalls = new Map();
 let queue: FeedEvent[] = [];
 let loading = false;
@@ -78,10 +80,11 @@ export function startWall(): () => void {
     closed: () => void checkSession(),
   });
   return () => {
+    epoch += 1;
     feed.close();
     clearTimeout(retry);
     clearTimeout(alertsRetry);
-    alertsRead = false;
+    [loading, again, alertsRead] = [false, false, false];
     awaited = null;
     calls = new Map();
     queue = [];
@@ -164,15 +167,18 @@ async function load(): Promise<void> {
     again = true;
     return;
   }
+  const mine = epoch;
   loading = true;
   clearTimeout(retry);
   try {
     const listed = await readAll();
+    if (mine !== epoch) return;
     takeList(listed);
     Object.assign(state, { loaded: true, problem: null });
     void readAlerts();
     if (looked.value !== null) look(looked.value.id).catch(() => {});
   } catch (error) {
+    if (mine !== epoch) return;
     state.problem = error instanceof Error ? error.message : String(error);
     retry = setTimeout(() => void load(), RETRY_MS);
   }
@@ -225,9 +231,11 @@ function merged(known: LiveCall | undefined, summary: Summary): LiveCall {
 
 /** Reads the alerts that there are: at first those from before the console was opened, later those that no event has told. */
 async function readAlerts(): Promise<void> {
+  const mine = epoch;
   clearTimeout(alertsRetry);
   try {
     const listed = await api.alerts();
+    if (mine !== epoch) return;
     const missed = listed.filter(({ call, from, raised, ...alert }) => {
       const news = addAlert({ id: call, from }, Date.parse(raised), alert);
       return news !== null && isForMe(alert);
@@ -236,7 +244,7 @@ async function readAlerts(): Promise<void> {
     alertsRead = true;
   } catch {
     // The server is busy: rows say that there were alerts, and new ones are told.
-    alertsRetry = setTimeout(() => void readAlerts(), RETRY_MS);
+    if (mine === epoch) alertsRetry = setTimeout(() => void readAlerts(), RETRY_MS);
   }
 }
 
@@ -258,7 +266,10 @@ function tellMissed(missed: readonly AlertLine[]): void {
 export async function look(id: string): Promise<void> {
   const reading = { id, events: [] as FeedEvent[] };
   awaited = reading;
-  const call = await api.call(id);
+  const call = await api.call(id).catch((error: unknown) => {
+    if (awaited === reading) awaited = null;
+    throw error;
+  });
   if (awaited !== reading) return;
   awaited = null;
   looked.value = reading.events.filter((event) => !isKnown(call, event)).reduce(foldCall, call);
