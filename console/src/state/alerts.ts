@@ -41,9 +41,9 @@ export function addAlert(call: AlertedCall, timeMs: number, alert: Alert): News 
   const key = alertKey(id, alert);
   const known = state.items[placeOf(key)];
   if (known !== undefined) return mend(known, alert);
-  const older = toRaw(state.items).findIndex((item) => item.timeMs < timeMs);
-  const place = older < 0 ? state.items.length : older;
-  state.items.splice(place, 0, {
+  const items = [...toRaw(state.items)];
+  const older = items.findIndex((item) => item.timeMs < timeMs);
+  items.splice(older < 0 ? items.length : older, 0, {
     key,
     call: id,
     timeMs,
@@ -55,7 +55,9 @@ export function addAlert(call: AlertedCall, timeMs: number, alert: Alert): News 
     ...(handled && { handled }),
     ...(escalated && { escalated }),
   });
-  if (state.items.length > ALERTS_MAX) makeRoom();
+  if (items.length > ALERTS_MAX) makeRoom(items);
+  // Another list in its place: in one that is watched, moving what stands behind costs more than all the rest.
+  state.items = items;
   return placeOf(key) < 0 ? null : "raised";
 }
 
@@ -70,10 +72,9 @@ function mend(known: AlertItem, { handled, escalated }: Alert): News {
 }
 
 /** Drops the oldest alert for which nobody waits, or the oldest of all where somebody waits for each. */
-function makeRoom(): void {
-  const items = toRaw(state.items);
+function makeRoom(items: AlertItem[]): void {
   const done = items.findLastIndex((item) => !isPending(item, alertState(item, now.value)));
-  state.items.splice(done < 0 ? items.length - 1 : done, 1);
+  items.splice(done < 0 ? items.length - 1 : done, 1);
 }
 
 /** Somebody has done something about an alert. */
@@ -131,5 +132,5 @@ export function handle({ call, call_ms, rule }: AlertName, deed: AlertDeedWord, 
 
 /** Forgets all alerts. */
 export function clearAlerts(): void {
-  state.items.splice(0);
+  state.items = [];
 }
