@@ -224,9 +224,9 @@ async function readAll(): Promise<Summary[]> {
 function merged(known: LiveCall | undefined, summary: Summary): LiveCall {
   const listed = liveOf(summary);
   if (known === undefined) return listed;
-  const { spark, mos, lost, supervised } = known;
+  const { spark, mos, lost } = known;
   const callee = listed.callee ?? known.callee;
-  return { ...listed, spark, mos, lost, supervised, callee, fork: listed.fork ?? known.fork };
+  return { ...listed, spark, mos, lost, callee, fork: listed.fork ?? known.fork };
 }
 
 /** Reads the alerts that there are: at first those from before the console was opened, later those that no event has told. */
