@@ -3,6 +3,7 @@
 //! Both nodes look whether they may. None is carried out twice, nor late: a node takes each once, and none that is old. What is
 //! long, like live audio, comes back in pieces. What goes both ways for long is not carried: whoever wants it asks its node.
 
+mod cut;
 mod here;
 mod pieces;
 
@@ -103,7 +104,11 @@ pub(super) async fn forward(app: &App, who: &Who, there: Whereabouts, request: R
     if is_carried_already || is_two_way || !store.has_site() {
         return there.ask_there().into_response();
     }
+    let session = cut::session_of(who, &request);
     let outcome = carry(app, (carrier, store), who, &there, request).await;
+    if let (Some(session), Ok(answer)) = (session, &outcome) {
+        cut::with_session(app, session, &there, answer);
+    }
     app.metrics.count_order_carried("out", outcome.as_ref().map_or_else(|refused| refused.1, |_| "answered"));
     outcome.unwrap_or_else(|(why, _)| why.into_response())
 }

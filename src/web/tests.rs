@@ -141,7 +141,7 @@ async fn fixture_on(
         reloads,
         copies: copies.clone(),
         captures: None,
-        browsers: Browsers::none(),
+        browsers: carrier.as_ref().map_or_else(Browsers::none, |_| browsers()),
         forks: forks().await,
         recordings: recordings(),
         shelf: shelf(),
@@ -164,6 +164,13 @@ async fn fixture_on(
 fn reels(store: Store, copies: &Copies) -> Reels {
     let (copies, clock, metrics) = (copies.clone(), Clock::start(), Metrics::new());
     Reels::start(ReelOptions { store, copies, clock, recognizing: None, metrics }).expect("a thread")
+}
+
+/// Who takes browsers of this machine.
+fn browsers() -> Browsers {
+    let text = "[web]\ntoken_env = \"T\"\n[webrtc]\naddress = \"127.0.0.1\"\nports = \"30100-30131\"\n";
+    let settings = Settings::parse(text, std::path::Path::new("calmline.toml")).expect("good");
+    Browsers::new(&settings).expect("no secret is asked for")
 }
 
 /// Whom nobody has told what to listen by.

@@ -67,7 +67,7 @@ export interface AuditQuery {
 }
 /** Entries of the audit trail asked for at a time. */
 const AUDIT_PAGE = 100;
-/** Alerts asked for when the console opens. */
+/** Alerts asked for at a time. */
 const ALERTS_PAGE = 500;
 /** Answers of the library to one question. */
 const ANSWERS_MAX = 5;
@@ -156,10 +156,12 @@ export const api = {
   hangUp: (id: string) => told(http.POST("/v1/calls/{id}/hangup", ofCall(id))),
   bypass: (id: string) => told(http.POST("/v1/calls/{id}/bypass", ofCall(id))),
   endBypass: (id: string) => told(http.DELETE("/v1/calls/{id}/bypass", ofCall(id))),
-  /** Alerts of calls that are up or ended lately, and those that nobody has reacted to. */
+  /** Alerts that nobody has reacted to, and those of calls that are up or ended lately, newest first; some stand twice. */
   alerts: async (): Promise<AlertLine[]> => {
-    const query = { state: "all", limit: ALERTS_PAGE } as const;
-    return (await told(http.GET("/v1/alerts", { params: { query } }))).alerts as AlertLine[];
+    const read = async (state: "open" | "all") =>
+      (await told(http.GET("/v1/alerts", { params: { query: { state, limit: ALERTS_PAGE } } }))).alerts as AlertLine[];
+    const both = [...(await read("open")), ...(await read("all"))];
+    return both.sort((one, other) => Date.parse(other.raised) - Date.parse(one.raised));
   },
   /** Who can be given an alert of a call. */
   assignees: async (id: string): Promise<string[]> =>

@@ -4557,6 +4557,8 @@ export interface components {
             started: components["schemas"]["Moment"];
             /** @description Where it stands. */
             state: components["schemas"]["CallState"];
+            /** @description The numbers of the supervisors who take part in it now. */
+            supervisors?: number[];
             /** @description Name of the target the caller talks to. */
             target: string | null;
             /** @description Whose call it is, where several work with one server. */

@@ -21,30 +21,22 @@ vi.stubGlobal("fetch", async (request: Request) => {
 const myself = ref("");
 vi.doMock("./session", () => ({ user: myself }));
 vi.useFakeTimers({ now: 1_000_000 });
-const {
-  addAlert,
-  alertState,
-  alerts,
-  clearAlerts,
-  handle,
-  isMine,
-  noteEscalated,
-  noteHandled,
-  openAlerts,
-  severityOf,
-} = await import("./alerts");
+const { addAlert, alertState, alerts, clearAlerts, handle, isMine, noteHandled, openAlerts, severityOf } = await import(
+  "./alerts"
+);
 
 const alert = (call_ms: number): Alert => ({ call_ms, severity: "critical", text: "angry caller", rule: "angry" });
 const call = { id: "call-1", from: '"Li" <sip:13800138000@pbx.example>' };
-const add = (call_ms: number, timeMs = Date.now()) => addAlert(call, timeMs, alert(call_ms));
+const add = (call_ms: number, timeMs = Date.now(), more: Partial<Alert> = {}) =>
+  addAlert(call, timeMs, { ...alert(call_ms), ...more });
 const done = (deed: string, more: Partial<AlertHandled> = {}): AlertHandled => ({
   deed,
   by: "li",
   time: new Date().toISOString(),
   ...more,
 });
-const escalated = (to: string[] = []): AlertEscalated => ({
-  step: 1,
+const escalated = (to: string[] = [], step = 1): AlertEscalated => ({
+  step,
   waited_s: 60,
   severity: "critical",
   to,
@@ -56,7 +48,7 @@ beforeEach(() => clearAlerts());
 
 describe("alerts", () => {
   it("stand newest first, each once", () => {
-    expect([add(1, 10), add(3, 30), add(2, 20), add(2, 20)]).toEqual([true, true, true, false]);
+    expect([add(1, 10), add(3, 30), add(2, 20), add(2, 20)]).toEqual(["raised", "raised", "raised", null]);
     expect(alerts.value.map(({ call_ms }) => call_ms)).toEqual([3, 2, 1]);
   });
 
@@ -65,8 +57,14 @@ describe("alerts", () => {
     vi.advanceTimersByTime(3_600_000);
     expect(states()).toEqual([[4, "open"]]);
     myself.value = "li";
-    expect(noteEscalated("call-1", alert(4), escalated())?.call_ms).toBe(4);
-    expect(noteEscalated("call-1", alert(4), escalated(["wang"]))?.escalated?.to).toEqual(["wang"]);
+    const louder = (to: string[], step: number) => add(4, Date.now(), { escalated: escalated(to, step) });
+    expect([louder([], 1), louder([], 1), louder(["wang"], 2), louder([], 1)]).toEqual([
+      "escalated",
+      null,
+      "escalated",
+      null,
+    ]);
+    expect(alerts.value.map((item) => item.escalated?.to)).toEqual([["wang"]]);
     expect([isMine(escalated()), isMine(escalated(["wang"])), isMine(escalated(["li"]))]).toEqual([true, false, true]);
     expect(states()).toEqual([[4, "escalated"]]);
     expect(alerts.value.map(severityOf)).toEqual(["critical"]);
@@ -75,7 +73,7 @@ describe("alerts", () => {
     expect(openAlerts.value).toHaveLength(0);
     vi.advanceTimersByTime(5 * 60_000 + 1_000);
     expect(states()).toEqual([[4, "open"]]);
-    noteEscalated("call-1", alert(4), escalated(["li"]));
+    expect(louder(["li"], 1)).toBe("escalated");
     expect(states()).toEqual([[4, "escalated"]]);
     noteHandled("call-1", alert(4), done("acknowledged"));
     expect(states()).toEqual([[4, "acknowledged"]]);
@@ -94,7 +92,7 @@ describe("alerts", () => {
 
   it("are known as handled when they are told again", () => {
     add(6);
-    expect(addAlert(call, Date.now(), { ...alert(6), handled: done("acknowledged") })).toBe(false);
+    expect(add(6, Date.now(), { handled: done("acknowledged") })).toBeNull();
     expect(states()).toEqual([[6, "acknowledged"]]);
     add(6);
     expect(states()).toEqual([[6, "acknowledged"]]);
@@ -102,13 +100,22 @@ describe("alerts", () => {
 
   it("wait no longer when they are told again as handled, until they escalate again", () => {
     add(8);
-    noteEscalated("call-1", alert(8), escalated());
+    add(8, Date.now(), { escalated: escalated() });
     const handled = done("snoozed", { snooze_s: 0 });
-    addAlert(call, Date.now(), { ...alert(8), handled });
+    add(8, Date.now(), { handled });
     expect(states()).toEqual([[8, "open"]]);
     expect(alerts.value[0]).not.toHaveProperty("escalated");
-    addAlert(call, Date.now(), { ...alert(8), handled, escalated: escalated() });
+    add(8, Date.now(), { handled, escalated: escalated() });
     expect(states()).toEqual([[8, "escalated"]]);
+  });
+
+  it("stay as they are when a list is older than what was told since", () => {
+    const [early, late] = [new Date(1_000).toISOString(), new Date(2_000).toISOString()];
+    add(9);
+    noteHandled("call-1", alert(9), done("acknowledged", { time: late }));
+    const old = { handled: done("snoozed", { time: early }), escalated: { ...escalated(), time: early } };
+    expect(add(9, Date.now(), old)).toBeNull();
+    expect(states()).toEqual([[9, "acknowledged"]]);
   });
 
   it("are handled at the server, by what they are known by there", async () => {
@@ -125,6 +132,21 @@ describe("alerts", () => {
   it("are bounded", () => {
     for (let at = 0; at < 510; at += 1) add(at, at);
     expect([alerts.value.length, alerts.value.at(-1)?.call_ms]).toEqual([500, 10]);
+    expect(add(1, 1), "one for which there is no room is no news").toBeNull();
+  });
+
+  it("make room by what is done before what somebody has still to do", () => {
+    myself.value = "li";
+    const deeds: Record<number, AlertHandled> = {
+      1: done("snoozed", { snooze_s: 300 }),
+      2: done("assigned", { to: "li" }),
+      3: done("acknowledged"),
+      4: done("assigned", { to: "wang" }),
+    };
+    for (let at = 0; at < 500; at += 1) add(at, at, deeds[at] && { handled: deeds[at] });
+    for (const at of [600, 601]) add(at, at);
+    const oldest = alerts.value.slice(-4).map(({ call_ms }) => call_ms);
+    expect([alerts.value.length, oldest]).toEqual([500, [5, 2, 1, 0]]);
   });
 });
 

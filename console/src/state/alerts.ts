@@ -1,6 +1,6 @@
 // Alerts, newest first, and what was done about them by whoever: the server keeps that, and tells everybody. Nothing stays here.
 
-import { computed, reactive } from "vue";
+import { computed, reactive, toRaw } from "vue";
 import { api } from "../api/client";
 import type { Alert, AlertDeedWord, AlertEscalated, AlertHandled } from "../api/shapes";
 import { now } from "./clock";
@@ -28,22 +28,22 @@ function alertKey(call: string, { call_ms, rule }: Pick<Alert, "call_ms" | "rule
 /** What an alert shows of its call. */
 export type AlertedCall = Pick<AlertItem, "from"> & { id: string };
 
-/** Takes an alert in its place; true when it is a new one. */
-export function addAlert(call: AlertedCall, timeMs: number, alert: Alert): boolean {
+/** What is new of an alert that is told: all of it, that it has become more urgent, or nothing. */
+export type News = "raised" | "escalated" | null;
+
+/** Where an alert stands; -1 when it is not here. Read past what watches the list, which costs more than the looking. */
+const placeOf = (key: string) => toRaw(state.items).findIndex((item) => item.key === key);
+
+/** Takes an alert in its place, or what became of one that is here. */
+export function addAlert(call: AlertedCall, timeMs: number, alert: Alert): News {
   const { id, from } = call;
   const { call_ms, severity, text, rule, handled, escalated } = alert;
   const key = alertKey(id, alert);
-  const known = state.items.find((item) => item.key === key);
-  if (known !== undefined) {
-    if (handled !== undefined) known.handled = handled;
-    if (escalated !== undefined) known.escalated = escalated;
-    // Whoever did something about it since has it wait no longer.
-    else if (handled !== undefined) delete known.escalated;
-    return false;
-  }
-  const older = state.items.findIndex((item) => item.timeMs < timeMs);
-  const place = older < 0 ? state.items.length : older;
-  state.items.splice(place, 0, {
+  const known = state.items[placeOf(key)];
+  if (known !== undefined) return mend(known, alert);
+  const items = [...toRaw(state.items)];
+  const older = items.findIndex((item) => item.timeMs < timeMs);
+  items.splice(older < 0 ? items.length : older, 0, {
     key,
     call: id,
     timeMs,
@@ -55,30 +55,38 @@ export function addAlert(call: AlertedCall, timeMs: number, alert: Alert): boole
     ...(handled && { handled }),
     ...(escalated && { escalated }),
   });
-  state.items.splice(ALERTS_MAX);
-  return true;
+  if (items.length > ALERTS_MAX) makeRoom(items);
+  // Another list in its place: in one that is watched, moving what stands behind costs more than all the rest.
+  state.items = items;
+  return placeOf(key) < 0 ? null : "raised";
+}
+
+/** Takes up what has become of an alert. A list may have been read before what an event has told since. */
+function mend(known: AlertItem, { handled, escalated }: Alert): News {
+  const since = known.handled?.time ?? "";
+  if (handled !== undefined && handled.time > since) noteDeed(known, handled);
+  if (escalated === undefined || escalated.time < (known.handled?.time ?? "")) return null;
+  if (escalated.step <= (known.escalated?.step ?? 0)) return null;
+  known.escalated = escalated;
+  return "escalated";
+}
+
+/** Drops the oldest alert for which nobody waits, or the oldest of all where somebody waits for each. */
+function makeRoom(items: AlertItem[]): void {
+  const done = items.findLastIndex((item) => !isPending(item, alertState(item, now.value)));
+  items.splice(done < 0 ? items.length - 1 : done, 1);
 }
 
 /** Somebody has done something about an alert. */
 export function noteHandled(call: string, alert: Pick<Alert, "call_ms" | "rule">, handled: AlertHandled): void {
-  const key = alertKey(call, alert);
-  const item = state.items.find((each) => each.key === key);
-  if (item === undefined) return;
-  item.handled = handled;
-  // Whoever puts it off has it wait anew.
-  delete item.escalated;
+  const item = state.items[placeOf(alertKey(call, alert))];
+  if (item !== undefined) noteDeed(item, handled);
 }
 
-/** Nobody has reacted to an alert for long; the alert, when it is known. */
-export function noteEscalated(
-  call: string,
-  alert: Pick<Alert, "call_ms" | "rule">,
-  escalated: AlertEscalated,
-): AlertItem | undefined {
-  const key = alertKey(call, alert);
-  const item = state.items.find((each) => each.key === key);
-  if (item !== undefined) item.escalated = escalated;
-  return item;
+/** Whoever has done something about an alert has it wait no longer, or anew. */
+function noteDeed(item: AlertItem, handled: AlertHandled): void {
+  item.handled = handled;
+  delete item.escalated;
 }
 
 /** Whether an alert that escalated is for whoever sits here. */
@@ -109,10 +117,13 @@ export const alerts = computed(() => state.items.map((item) => ({ ...item, state
 
 /** Those that nobody has taken, and one's own. */
 export const openAlerts = computed(() =>
-  alerts.value.filter(({ state, handled }) =>
-    state === "assigned" ? handled?.to === user.value : state === "open" || state === "escalated",
-  ),
+  alerts.value.filter((item) => item.state !== "snoozed" && isPending(item, item.state)),
 );
+
+/** Whether somebody has still to do something about an alert, now or when it rests no longer. */
+function isPending({ handled }: Pick<Alert, "handled">, state: AlertState): boolean {
+  return state === "assigned" ? handled?.to === user.value : state !== "acknowledged" && state !== "ended";
+}
 
 /** Does something about an alert; what comes of it is told as an event. */
 export function handle({ call, call_ms, rule }: AlertName, deed: AlertDeedWord, to?: string): Promise<unknown> {
@@ -121,5 +132,5 @@ export function handle({ call, call_ms, rule }: AlertName, deed: AlertDeedWord, 
 
 /** Forgets all alerts. */
 export function clearAlerts(): void {
-  state.items.splice(0);
+  state.items = [];
 }

@@ -44,6 +44,18 @@ it("is heard and shown, without a word of who calls, and leads to the call", () 
   expect(place.hash).toBe("#/calls/call%201");
 });
 
+it("takes the place of no other one of its call, nor of itself before it became more urgent", () => {
+  const escalated = { step: 1, waited_s: 60, severity: "critical", to: [], time: "2023-11-14T22:13:20.000Z" };
+  for (const each of [alert, { ...alert, call_ms: 2 }, { ...alert, rule: "silent" }, { ...alert, escalated }]) {
+    announceAlert(call, each);
+  }
+  announceAlert({ id: "call 2" }, alert);
+  expect(new Set(shown.map(({ options }) => options.tag)).size).toBe(5);
+  expect(shown.at(-1)?.options.body).toBe("An angry caller");
+  shown.at(-1)?.onclick?.();
+  expect(place.hash).toBe("#/calls/call%202");
+});
+
 it("is silent and unseen where the person or the browser wants it so", async () => {
   Object.assign(settings, { sound: false, notify: false });
   announceAlert(call, alert);

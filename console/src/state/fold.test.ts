@@ -2,7 +2,8 @@
 
 import { describe, expect, it } from "vitest";
 import type { FeedEvent } from "../api/feed";
-import { foldLive, type LiveCall, type LiveCalls, SPARK_MAX } from "./fold";
+import type { Summary } from "../api/shapes";
+import { foldLive, type LiveCall, type LiveCalls, liveOf, SPARK_MAX } from "./fold";
 
 const event = (type: string, fields: object = {}, call = "call-1"): FeedEvent => ({
   seq: 1,
@@ -18,6 +19,7 @@ const started = event("call_started", {
   route: "after-sales",
   scenario: "after-sales",
 });
+const listed = { id: "call-1", state: "answered", started: started.time, emotion: null } as Summary;
 const observed = (party: string, anger: number, fields: object = {}) =>
   event("observed", { party, anger, level: anger > 0.8 ? "high" : "low", emotion: "anger", trend_per_s: 0, ...fields });
 
@@ -67,6 +69,17 @@ describe("a call on the wall", () => {
     expect(folded(...legs)?.mos).toBe(3.1);
     const lossy = folded(observed("caller", 0, { delivery: { lost_share: 0.05 } }), observed("callee", 0));
     expect(lossy?.lost).toEqual({ caller: 0.05 });
+  });
+
+  it("is supervised until the last supervisor has left", () => {
+    const [joined, left] = ["joined", "left"].map((what) => (supervisor: number) => {
+      return event(`supervisor_${what}`, { supervisor });
+    }) as [(supervisor: number) => FeedEvent, (supervisor: number) => FeedEvent];
+    expect(folded(joined(1), joined(2), joined(2), left(1))?.supervisors).toEqual([2]);
+    expect(folded(joined(1), joined(2), left(2), left(1))?.supervisors).toEqual([]);
+    const calls: LiveCalls = new Map([["call-1", liveOf({ ...listed, supervisors: [1, 2] })]]);
+    foldLive(calls, left(2));
+    expect([calls.get("call-1")?.supervisors, liveOf(listed).supervisors]).toEqual([[1], []]);
   });
 
   it("replaces a row and never changes it", () => {

@@ -22,12 +22,13 @@ export interface LiveCall extends Pick<CallHead, "id" | "state" | "from" | "to" 
   fork: string | null;
   /** By what the customer writes, when it is a chat, e.g. `app`. */
   channel: string | null;
-  supervised: boolean;
+  /** The numbers of the supervisors who take part. */
+  supervisors: readonly number[];
   alerts: number;
 }
 
 export function liveOf(summary: Summary): LiveCall {
-  const { id, state, from, to, route, scenario, target, emotion, callee, fork, channel, alerts } = summary;
+  const { id, state, from, to, route, scenario, target, emotion, callee, fork, channel, alerts, supervisors } = summary;
   return {
     id,
     state,
@@ -44,7 +45,7 @@ export function liveOf(summary: Summary): LiveCall {
     lost: {},
     fork: fork?.source ?? null,
     channel: channel ?? null,
-    supervised: false,
+    supervisors: supervisors ?? [],
     alerts,
   };
 }
@@ -108,13 +109,18 @@ function changeOf(call: LiveCall, event: FeedEvent): Partial<LiveCall> | null {
     case "alert":
       return { alerts: call.alerts + 1 };
     case "supervisor_joined":
-      return { supervised: true };
+      // The list that was read meanwhile may know it already.
+      return { supervisors: [...without(call, event), event.supervisor as number] };
     case "supervisor_left":
-      return { supervised: false };
+      return { supervisors: without(call, event) };
     default:
       return null;
   }
 }
+
+/** The supervisors of a call but the one that an event is about. */
+const without = ({ supervisors }: LiveCall, { supervisor }: FeedEvent) =>
+  supervisors.filter((each) => each !== supervisor);
 
 type Observed = Step & { delivery?: { lost_share: number } };
 

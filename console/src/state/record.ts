@@ -126,13 +126,10 @@ export function handledOf(event: FeedEvent): { alert: Pick<Alert, "call_ms" | "r
 }
 
 /** About which alert of its call an event says that nobody has reacted, and how urgent it is now. */
-export function escalatedOf(event: FeedEvent): {
-  alert: Pick<Alert, "call_ms" | "rule">;
-  escalated: AlertEscalated;
-} {
-  const { alert_ms, rule, ...told } = event as unknown as AlertEscalated & { alert_ms: number; rule: string };
-  const { step, waited_s, severity, to, time } = told;
-  return { alert: { call_ms: alert_ms, rule }, escalated: { step, waited_s, severity, to, time } };
+export function escalatedOf(event: FeedEvent): { alert: Alert; escalated: AlertEscalated } {
+  const told = event as unknown as AlertEscalated & Alert & { alert_ms: number };
+  const { alert_ms: call_ms, rule, text, step, waited_s, severity, to, time } = told;
+  return { alert: { call_ms, rule, text, severity }, escalated: { step, waited_s, severity, to, time } };
 }
 
 function decisionOf(event: FeedEvent): Decision {

@@ -3,6 +3,7 @@
 import { computed, reactive, readonly } from "vue";
 import { api, whenSignedOut } from "../api/client";
 import type { Permission, Session } from "../api/shapes";
+import { listening } from "../sound/listening";
 import { talking } from "../sound/talking";
 
 /** Why the sign-in shows: `left` by the person, `idle`, `ended` by the server. */
@@ -102,7 +103,7 @@ function look(): void {
   if (state.session === null) return;
   const now = Date.now();
   // Whoever hears a call, or speaks in it, need not touch anything.
-  if (talking.state === "connected") active = now;
+  if (talking.state === "connected" || listening.state === "playing") active = now;
   if (active > shared) {
     shared = active;
     others.postMessage("active" satisfies Word);

@@ -37,18 +37,28 @@ export const KEYS: Record<Action, string> = {
   back: "Escape",
 };
 
-const TYPED_INTO = "input:not([type=checkbox]):not([type=range]), select, textarea, [role=dialog]";
+/** Where keys belong to what has the focus: fields, and what stands open above the page. */
+const TYPED_INTO = [
+  "input:not([type=checkbox]):not([type=range])",
+  "select",
+  "textarea",
+  "[role=dialog]",
+  "[role=alertdialog]",
+  "[role=menu]",
+].join(", ");
+/** What goes on while its key is held; everything else is done once for each time that it is pressed. */
+const HELD: readonly Action[] = ["next", "previous", "earlier", "later"];
 
 /** Does these things by their keys while the component is there. */
 export function useShortcuts(actions: Partial<Record<Action, () => void>>): void {
   function react(event: KeyboardEvent): void {
     if (!settings.shortcuts || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (event.target instanceof Element && event.target.closest(TYPED_INTO) !== null) return;
-    const entry = Object.entries(KEYS).find(([, key]) => key === event.key);
-    const act = entry === undefined ? undefined : actions[entry[0] as Action];
-    if (act === undefined) return;
+    const action = (Object.keys(KEYS) as Action[]).find((each) => KEYS[each] === event.key);
+    const act = action === undefined ? undefined : actions[action];
+    if (action === undefined || act === undefined) return;
     event.preventDefault();
-    act();
+    if (!event.repeat || HELD.includes(action)) act();
   }
   onMounted(() => addEventListener("keydown", react));
   onBeforeUnmount(() => removeEventListener("keydown", react));

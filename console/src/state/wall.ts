@@ -3,8 +3,9 @@
 import { computed, reactive, readonly, shallowRef } from "vue";
 import { api } from "../api/client";
 import { type FeedEvent, type FeedState, openFeed } from "../api/feed";
-import type { Alert, Call, Summary } from "../api/shapes";
-import { addAlert, clearAlerts, isMine, noteEscalated, noteHandled, severityOf } from "./alerts";
+import type { Alert, AlertLine, Call, Summary } from "../api/shapes";
+import { addAlert, alertState, clearAlerts, isMine, noteHandled, severityOf } from "./alerts";
+import type { AnnouncedCall } from "./announce";
 import { foldLive, type LiveCall, type LiveCalls, liveOf } from "./fold";
 import { escalatedOf, foldCall, handledOf } from "./record";
 import { compareRisk, rank, worse } from "./risk";
@@ -19,6 +20,9 @@ const SORT_MS = 1_000;
 const HIDDEN_MS = 250;
 /** When a list that could not be read is asked for again. */
 const RETRY_MS = 3_000;
+/** Alerts of a list that are told aloud, the most urgent ones: whoever was away for long is not rung at for minutes. */
+const TOLD_MAX = 5;
+const URGENCY: Record<Alert["severity"], number> = { info: 0, warning: 1, critical: 2 };
 
 const state = reactive({ feed: "connecting" as FeedState, loaded: false, problem: null as string | null });
 export const wall = readonly(state);
@@ -36,17 +40,22 @@ export const looked = shallowRef<Call | null>(null);
 /** Every event of the call that is looked at, for those who wait for one. */
 export const lookedEvents = new EventTarget();
 
+/** Of which following of the server something is: what was asked for in an earlier one is nobody's any more. */
+let epoch = 0;
 let calls: LiveCalls = new Map();
 let queue: FeedEvent[] = [];
 let loading = false;
 /** The list that is being read is out of date already. */
 let again = false;
 let retry: ReturnType<typeof setTimeout> | undefined;
+/** Whether alerts have been read: those that are read later, and not known, came while the feed was down. */
+let alertsRead = false;
+let alertsRetry: ReturnType<typeof setTimeout> | undefined;
 /** A call that is being read, and its events meanwhile. */
 let awaited: { id: string; events: FeedEvent[] } | null = null;
 let scheduled = false;
 let sortedAtMs = 0;
-let onAlert: (call: LiveCall | undefined, alert: Alert) => void = () => {};
+let onAlert: (call: AnnouncedCall, alert: Alert) => void = () => {};
 
 export function whenAlerted(react: typeof onAlert): void {
   onAlert = react;
@@ -71,8 +80,11 @@ export function startWall(): () => void {
     closed: () => void checkSession(),
   });
   return () => {
+    epoch += 1;
     feed.close();
     clearTimeout(retry);
+    clearTimeout(alertsRetry);
+    [loading, again, alertsRead] = [false, false, false];
     awaited = null;
     calls = new Map();
     queue = [];
@@ -108,19 +120,7 @@ function takeUp(): void {
 /** Takes up one event; true when rows should change places at once. */
 function foldOne(event: FeedEvent): boolean {
   const before = calls.get(event.call);
-  if (event.type === "alert") {
-    const alert = event as unknown as Alert;
-    if (addAlert({ id: event.call, from: before?.from ?? null }, Date.parse(event.time), alert)) onAlert(before, alert);
-  }
-  if (event.type === "alert_handled") {
-    const { alert, handled } = handledOf(event);
-    noteHandled(event.call, alert, handled);
-  }
-  if (event.type === "alert_escalated") {
-    const { alert, escalated } = escalatedOf(event);
-    const item = noteEscalated(event.call, alert, escalated);
-    if (item !== undefined && isMine(escalated)) onAlert(before, { ...item, severity: severityOf(item) });
-  }
+  takeAlert(before ?? { id: event.call }, event);
   foldLive(calls, event);
   if (event.call === awaited?.id) awaited.events.push(event);
   if (looked.value !== null && event.call === looked.value.id) {
@@ -130,6 +130,25 @@ function foldOne(event: FeedEvent): boolean {
   const after = calls.get(event.call);
   const levelOf = (call: LiveCall | undefined) => worse(call?.caller ?? null, call?.callee ?? null)?.level ?? "low";
   return (before === undefined) !== (after === undefined) || rank(levelOf(after)) > rank(levelOf(before));
+}
+
+/** Takes up what an event says of an alert, if it does, and tells of it where it is new. */
+function takeAlert(call: AnnouncedCall & Partial<LiveCall>, event: FeedEvent): void {
+  const whose = { id: call.id, from: call.from ?? null };
+  if (event.type === "alert") {
+    const alert = event as unknown as Alert;
+    if (addAlert(whose, Date.parse(event.time), alert) !== null) onAlert(call, alert);
+  }
+  if (event.type === "alert_handled") {
+    const { alert, handled } = handledOf(event);
+    noteHandled(event.call, alert, handled);
+  }
+  if (event.type === "alert_escalated") {
+    const { alert, escalated } = escalatedOf(event);
+    const told = { ...alert, escalated };
+    const raisedMs = Date.parse(event.time) - (event.call_ms - alert.call_ms);
+    if (addAlert(whose, raisedMs, told) !== null && isMine(escalated)) onAlert(call, told);
+  }
 }
 
 function show(urgent: boolean): void {
@@ -148,34 +167,41 @@ async function load(): Promise<void> {
     again = true;
     return;
   }
+  const mine = epoch;
   loading = true;
   clearTimeout(retry);
   try {
     const listed = await readAll();
-    const fresh: LiveCalls = new Map();
-    for (const summary of listed) fresh.set(summary.id, merged(calls.get(summary.id), summary));
-    calls = fresh;
-    // What came meanwhile may stand in the list already; counting is the only thing that must not be done twice.
-    const waiting = queue;
-    queue = [];
-    for (const event of waiting) foldOne(event);
-    for (const { id, alerts } of listed) {
-      const call = calls.get(id);
-      if (call !== undefined && call.alerts !== alerts) calls.set(id, { ...call, alerts });
-    }
+    if (mine !== epoch) return;
+    takeList(listed);
     Object.assign(state, { loaded: true, problem: null });
     void readAlerts();
     if (looked.value !== null) look(looked.value.id).catch(() => {});
   } catch (error) {
+    if (mine !== epoch) return;
     state.problem = error instanceof Error ? error.message : String(error);
     retry = setTimeout(() => void load(), RETRY_MS);
-  } finally {
-    loading = false;
   }
+  loading = false;
   show(true);
   if (again) {
     again = false;
     void load();
+  }
+}
+
+/** Puts the calls that were listed in the place of those that were known, and takes up what came meanwhile. */
+function takeList(listed: readonly Summary[]): void {
+  const fresh: LiveCalls = new Map();
+  for (const summary of listed) fresh.set(summary.id, merged(calls.get(summary.id), summary));
+  calls = fresh;
+  // What came meanwhile may stand in the list already; counting is the only thing that must not be done twice.
+  const waiting = queue;
+  queue = [];
+  for (const event of waiting) foldOne(event);
+  for (const { id, alerts } of listed) {
+    const call = calls.get(id);
+    if (call !== undefined && call.alerts !== alerts) calls.set(id, { ...call, alerts });
   }
 }
 
@@ -198,27 +224,52 @@ async function readAll(): Promise<Summary[]> {
 function merged(known: LiveCall | undefined, summary: Summary): LiveCall {
   const listed = liveOf(summary);
   if (known === undefined) return listed;
-  const { spark, mos, lost, supervised } = known;
+  const { spark, mos, lost } = known;
   const callee = listed.callee ?? known.callee;
-  return { ...listed, spark, mos, lost, supervised, callee, fork: listed.fork ?? known.fork };
+  return { ...listed, spark, mos, lost, callee, fork: listed.fork ?? known.fork };
 }
 
-/** Alerts from before the console was opened. */
+/** Reads the alerts that there are: at first those from before the console was opened, later those that no event has told. */
 async function readAlerts(): Promise<void> {
+  const mine = epoch;
+  clearTimeout(alertsRetry);
   try {
-    for (const { call, from, raised, ...alert } of await api.alerts()) {
-      addAlert({ id: call, from }, Date.parse(raised), alert);
-    }
+    const listed = await api.alerts();
+    if (mine !== epoch) return;
+    const missed = listed.filter(({ call, from, raised, ...alert }) => {
+      const news = addAlert({ id: call, from }, Date.parse(raised), alert);
+      return news !== null && isForMe(alert);
+    });
+    if (alertsRead) tellMissed(missed);
+    alertsRead = true;
   } catch {
     // The server is busy: rows say that there were alerts, and new ones are told.
+    if (mine === epoch) alertsRetry = setTimeout(() => void readAlerts(), RETRY_MS);
   }
+}
+
+/** Whether an alert that nobody has told of yet waits for whoever sits here. */
+function isForMe(alert: Alert): boolean {
+  const { escalated } = alert;
+  const stands = alertState(alert, Date.now());
+  return stands === "open" || (stands === "escalated" && escalated !== undefined && isMine(escalated));
+}
+
+/** Tells of alerts that were raised, or became more urgent, while no event came. */
+function tellMissed(missed: readonly AlertLine[]): void {
+  const told = missed.map((alert) => ({ ...alert, severity: severityOf(alert) }));
+  const first = told.sort((one, other) => URGENCY[other.severity] - URGENCY[one.severity]).slice(0, TOLD_MAX);
+  for (const { call, route, ...alert } of first.reverse()) onAlert(calls.get(call) ?? { id: call, route }, alert);
 }
 
 /** Looks at a call from now on. */
 export async function look(id: string): Promise<void> {
   const reading = { id, events: [] as FeedEvent[] };
   awaited = reading;
-  const call = await api.call(id);
+  const call = await api.call(id).catch((error: unknown) => {
+    if (awaited === reading) awaited = null;
+    throw error;
+  });
   if (awaited !== reading) return;
   awaited = null;
   looked.value = reading.events.filter((event) => !isKnown(call, event)).reduce(foldCall, call);

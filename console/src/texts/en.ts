@@ -231,6 +231,11 @@ export const en: Texts = {
     action: "Hang up",
     confirm: "Both parties are cut off at once. This cannot be undone.",
   },
+  unsaved: {
+    title: "Not saved",
+    confirm: (name) => `What was changed in ${name} is not saved.`,
+    lose: "Discard changes",
+  },
   dialog: { cancel: "Cancel", confirm: "Confirm", close: "Close" },
   sent: "On its way. See “What happened” for what becomes of it.",
   sentences: {

@@ -1,7 +1,7 @@
 // Numbers, times and addresses as people read them.
 
 import { describe, expect, it } from "vitest";
-import { duration, size, spreadAt, whoIs } from "./format";
+import { dayOrTime, duration, size, spreadAt, whoIs } from "./format";
 
 describe("addresses", () => {
   it.each([
@@ -23,6 +23,11 @@ describe("addresses", () => {
 it("durations and sizes", () => {
   expect([-5, 0, 59_999, 185_000, 3_723_000].map(duration)).toEqual(["0:00", "0:00", "0:59", "3:05", "1:02:03"]);
   expect([0, 999, 1_500, 12_345_678].map(size)).toEqual(["0 B", "999 B", "1.5 kB", "12.3 MB"]);
+});
+
+it("times are with their day where that is another one", () => {
+  expect(dayOrTime(new Date(2026, 10, 26, 0, 4, 59).toISOString(), "2026-11-26")).toBe("00:04:59");
+  expect(dayOrTime(new Date(2026, 10, 25, 23, 59, 1).getTime(), "2026-11-26")).toBe("2026-11-25 23:59:01");
 });
 
 it("spreads give the same times as the server's", () => {

@@ -24,6 +24,11 @@ export function dayAndTime(moment: string | number): string {
   return `${dayOf(new Date(moment))} ${timeOfDay(moment)}`;
 }
 
+/** The time of day of a moment of this day, the day and time of any other. */
+export function dayOrTime(moment: string | number, today: string): string {
+  return dayOf(new Date(moment)) === today ? timeOfDay(moment) : dayAndTime(moment);
+}
+
 function two(value: number): string {
   return String(value).padStart(2, "0");
 }

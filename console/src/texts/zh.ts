@@ -221,6 +221,7 @@ export const zh = {
     action: "挂断通话",
     confirm: "双方将立即断开，无法恢复。",
   },
+  unsaved: { title: "尚未保存", confirm: (name: string) => `对 ${name} 的修改尚未保存。`, lose: "放弃修改" },
   dialog: { cancel: "取消", confirm: "确定", close: "关闭" },
   sent: "已下达，结果见“经过”。",
   sentences: {

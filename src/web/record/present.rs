@@ -64,6 +64,12 @@ pub struct AudioClient {
 }
 
 impl CallRecord {
+    /// The numbers of the supervisors who take part now.
+    pub(super) fn present(&self) -> impl Iterator<Item = u32> {
+        let joined = self.supervisors.iter().filter(|each| each.state == SupervisorState::Joined);
+        joined.filter(|_| self.ended.is_none()).map(|each| each.supervisor)
+    }
+
     pub(super) fn apply_supervisor(&mut self, notice: &Notice) {
         if let What::SupervisorCalled { supervisor, target, mode, party, hears } = &notice.what {
             let called = Supervisor {

@@ -55,6 +55,9 @@ pub struct Summary {
     pub decisions: usize,
     /// How many alerts there were.
     pub alerts: usize,
+    /// The numbers of the supervisors who take part in it now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub supervisors: Vec<u32>,
 }
 
 impl From<&CallRecord> for Summary {
@@ -77,6 +80,39 @@ impl From<&CallRecord> for Summary {
             peak: record.peak.clone(),
             decisions: record.decisions.len(),
             alerts: record.alerts.len(),
+            supervisors: record.present().collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notice::{Notice, What};
+    use crate::notice_samples::one_of_each;
+    use crate::web::board::Board;
+
+    #[test]
+    fn a_line_names_the_supervisors_who_take_part() {
+        let (begun, mut board) = (one_of_each().remove(0), Board::default());
+        let mut after = |what: What| {
+            board.apply(&Notice { what, ..begun.clone() }, 0);
+            Summary::from(board.call("call-1").expect("it is shown")).supervisors
+        };
+        assert!(after(begun.what.clone()).is_empty());
+        let called = |supervisor| What::SupervisorCalled {
+            supervisor,
+            target: "floor".to_owned().into(),
+            mode: "listen".to_owned(),
+            party: None,
+            hears: "both".to_owned(),
+        };
+        let joined = |supervisor| What::SupervisorJoined { supervisor, answer_ms: 1 };
+        let left = |supervisor| What::SupervisorLeft { supervisor, reason: String::new() };
+        assert!(after(called(1)).is_empty(), "its phone rings");
+        assert_eq!([called(2), joined(1), joined(2)].map(&mut after).last(), Some(&vec![1, 2]));
+        assert_eq!(after(left(1)), [2]);
+        let ended = one_of_each().pop().expect("there are some");
+        assert!(after(ended.what).is_empty(), "nobody does when it is over");
     }
 }

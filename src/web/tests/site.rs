@@ -1,8 +1,11 @@
 //! Several nodes of one site, where something goes amiss: one is gone, or has its turn when another one asks.
 
+use media::LegId;
+
 use super::forward::{Node, PASSWORD, Users, folder_of, reading_again, until, user};
-use super::people::{cookie, sign_in};
+use super::people::{CONSOLE, cookie, sign_in};
 use super::*;
+use crate::control::Done;
 use crate::notice::What;
 use crate::shell::nats::tests::Nats;
 use crate::store::NodesOfTests;
@@ -23,6 +26,70 @@ async fn all_who_come_at_once_from_a_node_that_is_gone_are_signed_in() {
     let replies = futures::future::join_all(asked).await;
     assert_eq!(replies.iter().map(|reply| reply.status).collect::<Vec<_>>(), [200; 10]);
     [&a, &b].into_iter().for_each(|node| node.store.stop());
+}
+
+/// What a browser offers that only listens.
+const OFFER: &str = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
+    m=audio 9 UDP/TLS/RTP/SAVPF 109\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=ice-ufrag:abcd\r\n\
+    a=ice-pwd:0123456789012345678901234\r\na=fingerprint:sha-256 \
+    AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99\r\n\
+    a=setup:actpass\r\na=rtcp-mux\r\na=recvonly\r\na=rtpmap:109 opus/48000/2\r\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_in_a_call_of_another_node_is_cut_off_when_its_session_ends() {
+    let (Some(nats), Some(nodes)) = (Nats::start(""), NodesOfTests::new()) else { return };
+    let users = Users::from(["li", "wang"].map(|name| (name.to_owned(), user(Role::Supervisor))));
+    let start = async |name| Node::start_for(&users, name, &nats, &nodes).await;
+    let (a, mut b) = (start("a").await, start("b").await);
+    b.fixture.bus.publish(&one_of_each()[0]);
+    until(|| a.fixture.bus.with_board(|board| board.is_active("call-1"))).await;
+
+    let li = sign_in(&a.wire(), "li", PASSWORD).await;
+    connect(&a, &mut b, &cookie(&li), 5).await;
+    assert_eq!(a.ask(&cookie(&li), "DELETE", "/v1/session", "").await.status, 204);
+    assert_eq!(cut_off(&mut b).await, 5, "signed out");
+
+    // Where b knows them no more either, what is asked in their name is refused there.
+    connect(&a, &mut b, &cookie(&sign_in(&a.wire(), "wang", PASSWORD).await), 6).await;
+    for node in [&b, &a] {
+        node.fixture.handle.exchange(options(node.fixture.handle.addr).live).expect("random numbers");
+    }
+    assert_eq!(cut_off(&mut b).await, 6, "taken out of the configuration");
+    [&a, &b].into_iter().for_each(|node| node.store.stop());
+}
+
+/// Connects a browser by way of one node to the call of another one, which lets it in by that number.
+async fn connect(by: &Node, at: &mut Node, known_by: &str, supervisor: u32) {
+    let headers = format!("{known_by}{CONSOLE}Content-Type: application/sdp\r\nContent-Length: {}\r\n", OFFER.len());
+    let wire = by.wire();
+    let asking = wire.exchange("POST", "/v1/calls/call-1/webrtc", &headers, OFFER);
+    let admitting = async {
+        let asked = asked_of_control(at).await;
+        assert!(matches!(asked.order, Order::AdmitBrowser { .. }), "{:?}", asked.order);
+        let receiver = SocketAddr::from(([127, 0, 0, 1], 9));
+        let admitted = Done::Browser { supervisor, leg: LegId(supervisor.into()), receiver };
+        asked.answer.expect("it waits").send(Ok(admitted)).expect("it waits still");
+    };
+    let (reply, ()) = tokio::join!(asking, admitting);
+    assert_eq!(reply.status, 201, "{}", reply.body);
+}
+
+/// The number of the browser that a node is told to cut off, which it does.
+async fn cut_off(at: &mut Node) -> u32 {
+    let asked = asked_of_control(at).await;
+    let Order::EndSupervisor { supervisor, .. } = asked.order else { panic!("{:?}", asked.order) };
+    asked.answer.expect("it waits").send(Ok(Done::Accepted)).expect("it waits still");
+    supervisor
+}
+
+/// What a node's call control is asked next, but to see browsers out that never came.
+async fn asked_of_control(at: &mut Node) -> Asked {
+    loop {
+        let asked = at.fixture.orders.recv().await.expect("an order");
+        if !matches!(asked.order, Order::BrowserGone { .. }) {
+            return asked;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
