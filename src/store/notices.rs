@@ -87,8 +87,14 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::AudioMissed { .. }
         | What::CallEnded { .. } => return None,
     };
+    let what = audited(notice);
+    Some(AuditEntry { kind: kind(&notice.what).to_owned(), who: who.to_owned(), call: notice.call.clone(), what })
+}
+
+/// What the trail, which is kept for good, has of a notice.
+fn audited(notice: &Notice) -> serde_json::Value {
     let mut what = serde_json::to_value(notice).expect("notices hold only strings and numbers");
-    // Which facts of a customer or an order spoke for it, not what they are: the trail is kept for good.
+    // Which facts of a customer or an order spoke for it, not what they are.
     for fact in what.get_mut("facts").and_then(serde_json::Value::as_array_mut).into_iter().flatten() {
         let name = fact.as_str().and_then(|fact| fact.split(" = ").next()).unwrap_or_default();
         *fact = name.into();
@@ -97,7 +103,7 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
     if let (What::ReplySuggested { .. }, Some(told)) = (&notice.what, what.as_object_mut()) {
         told.remove("text");
     }
-    Some(AuditEntry { kind: kind(&notice.what).to_owned(), who: who.to_owned(), call: notice.call.clone(), what })
+    what
 }
 
 #[cfg(test)]
