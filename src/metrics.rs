@@ -153,9 +153,11 @@ impl Metrics {
             What::CallRefused { code, .. } => self.count(&CALLS_REFUSED, &[&code.to_string()], 1),
             What::CallRedirected { target, .. } => self.count(&CALLS_REDIRECTED, &[target], 1),
             What::LoadChanged { load, .. } => self.count(&LOAD_CHANGES, &[load], 1),
-            What::CallAnswered { setup_ms, .. } => {
+            What::CallAnswered { setup_ms, uncalled, .. } => {
                 self.count(&CALLS_ANSWERED, &[], 1);
-                self.record_ms_of(call, &CALL_SETUP, &[], *setup_ms);
+                if !uncalled {
+                    self.record_ms_of(call, &CALL_SETUP, &[], *setup_ms);
+                }
             }
             What::CallForked { source, again: false, .. } => self.count(&FORKS, &[source], 1),
             What::CallForked { again: true, .. } | What::ForkPaused { .. } | What::PriorityChanged(_) => {}

@@ -51,7 +51,12 @@ fn early() -> Vec<What> {
             },
         },
         What::CallRefused { code: 503, reason: "call limit".into() },
-        What::CallAnswered { target: "bot".into(), setup_ms: 120 },
+        What::CallAnswered {
+            target: "bot".into(),
+            setup_ms: 120,
+            uncalled: false,
+            groups: vec!["wording: treatment".into()],
+        },
         observed(),
         What::Decided {
             rule: "angry-caller".into(),

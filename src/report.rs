@@ -257,7 +257,7 @@ pub struct Report {
     pub by_scenario: BTreeMap<String, Figures>,
     /// By whom callers spoke to last.
     pub by_target: BTreeMap<String, Figures>,
-    /// By the group of a policy's comparison.
+    /// By the groups of policies' comparisons: a call is in one of each.
     pub by_group: BTreeMap<String, Figures>,
     /// In how many calls each rule made a decision.
     pub rules: BTreeMap<String, u64>,
@@ -303,7 +303,6 @@ impl Report {
             (&mut self.by_channel, call.channel.as_ref()),
             (&mut self.by_scenario, Some(&call.scenario)),
             (&mut self.by_target, call.target.as_ref()),
-            (&mut self.by_group, call.group.as_ref()),
         ] {
             name.into_iter().for_each(|name| bounded(table, name).add(call));
         }
@@ -311,6 +310,7 @@ impl Report {
         call.breaches.iter().for_each(|rule| *bounded(&mut self.breaches, rule) += 1);
         call.said.iter().for_each(|said| *bounded(&mut self.said, said) += 1);
         if call.level == "high" {
+        call.groups.iter().for_each(|group| bounded(&mut self.by_group, group).add(call));
             call.said.iter().for_each(|said| *bounded(&mut self.said_high, said) += 1);
         }
         call.emotion.iter().for_each(|emotion| *bounded(&mut self.emotions, emotion) += 1);

@@ -135,7 +135,7 @@ fn call(record: &CallRecord) -> Vec<Cell<'_>> {
         own(facts.emotion),
         own(Some(facts.level)),
         record.peak.as_ref().map_or(Cell::Nothing, |peak| real(peak.anger)),
-        own(facts.group),
+        names(&facts.groups),
         names(&facts.rules),
         names(&facts.breaches),
         names(&facts.said),

@@ -2147,6 +2147,8 @@ export interface components {
             fork?: components["schemas"]["Fork"];
             /** @description From header's value. */
             from: components["schemas"]["Pii_String"];
+            /** @description Its groups in comparisons of policies, e.g. `wording: control`; known once it is answered. */
+            groups?: string[];
             /** @description The call's id, as in notices. */
             id: string;
             /** @description What each leg carried and how it sounded, in the order in which they ended. */
@@ -2612,6 +2614,8 @@ export interface components {
             /** @enum {string} */
             type: "call_redirected";
         } | {
+            /** @description The call's groups in comparisons of policies, e.g. `wording: control`. */
+            groups?: string[];
             /**
              * Format: int64
              * @description From INVITE in to 200 out, milliseconds.
@@ -2621,6 +2625,8 @@ export interface components {
             target: string;
             /** @enum {string} */
             type: "call_answered";
+            /** @description True when nobody was called: the call is forked to us, or a chat, or a recording. */
+            uncalled?: boolean;
         } | {
             /**
              * Format: float
@@ -2955,7 +2961,10 @@ export interface components {
             target: string;
             /** @enum {string} */
             type: "reroute_started";
-            /** @description The way: `bridge`, `refer`, `attended`, `info`, `message`, `referred` (a far end asked for it), or a PBX's name. */
+            /**
+             * @description The way: `bridge`, `refer`, `attended`, `info`, `message`, `referred` (a far end asked for it), `replaces`, or a PBX's
+             *     name; `caller_replaced` (somebody else is the caller) and `handed_over` (the server stops) move the caller nowhere.
+             */
             via: string;
         } | {
             /**
@@ -2972,7 +2981,7 @@ export interface components {
             target: string;
             /** @enum {string} */
             type: "rerouted";
-            /** @description The way: `bridge`, `refer`, `attended`, `info`, `message`, `referred` (a far end asked for it), or a PBX's name. */
+            /** @description The way, as of `reroute_started`. */
             via: string;
         } | {
             /** @description Why. */
@@ -2981,7 +2990,7 @@ export interface components {
             target: string;
             /** @enum {string} */
             type: "reroute_failed";
-            /** @description The way: `bridge`, `refer`, `attended`, `info`, `message`, `referred` (a far end asked for it), or a PBX's name. */
+            /** @description The way, as of `reroute_started`. */
             via: string;
         } | {
             /** @description Name of the PBX. */
@@ -4202,7 +4211,7 @@ export interface components {
             by_day: {
                 [key: string]: components["schemas"]["Figures"];
             };
-            /** @description By the group of a policy's comparison. */
+            /** @description By the groups of policies' comparisons: a call is in one of each. */
             by_group: {
                 [key: string]: components["schemas"]["Figures"];
             };

@@ -278,7 +278,7 @@ fn who_takes_the_callers_place_types_in_secret_too() {
         > caller refers sip:human@10.0.0.9
         open human
         invite human [0 8 9 96 101 102 sendrecv]
-        reroute referred human started
+        reroute caller_replaced human started
         > human answers 0 101
         configure human Pcmu/0 SendRecv
         notify caller 200 OK
@@ -289,7 +289,7 @@ fn who_takes_the_callers_place_types_in_secret_too() {
         bye caller
         close caller
         > human hears bot
-        rerouted referred human after 0 gap Some(0)
+        rerouted caller_replaced human after 0 gap Some(0)
         > human presses 4
         key caller • event
         > human presses #
