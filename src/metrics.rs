@@ -4,6 +4,7 @@
 //! process keep their figures apart. All metrics stand in one table.
 
 mod api;
+mod begun;
 mod bounds;
 mod browsers;
 mod elsewhere;
@@ -110,9 +111,10 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// All metrics described; those without labels stand at zero.
+    /// All metrics described; those without labels, and those that alert rules watch, stand at zero.
     pub fn new() -> Self {
         let mut builder = PrometheusBuilder::new();
+        metrics.begin_series();
         for metric in TABLE {
             if let Kind::Histogram(bounds) = metric.kind {
                 builder = builder

@@ -196,7 +196,7 @@ fn labels_are_bounded() {
     let text = metrics.render();
     let series = text.lines().filter(|line| line.starts_with("calmline_listener_restarts_total{")).count();
     assert_eq!(series, LABEL_VALUES_MAX + 1);
-    check(&metrics, &["calmline_listener_restarts_total{cause=\"other\"} 936"]);
+    check(&metrics, &["calmline_listener_restarts_total{cause=\"other\"} 939"]);
 }
 
 fn one_of_each() -> Vec<Notice> {
@@ -254,3 +254,25 @@ fn legend_has_labels(query: &serde_json::Value, legend: &serde_json::Value) {
         assert!(is_there && query.contains(label), "{legend} of {query}");
     }
 }
+/// A rule that asks by how much a counter has grown is silent about what is born with its first value.
+#[test]
+fn what_rules_see_grow_stands_at_zero_from_the_start() {
+    let rules = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dashboards/alerts.yml");
+    let rules = std::fs::read_to_string(rules).expect("a text");
+    let begun = Metrics::new().render();
+    let grows = rules.split("increase(").skip(1).chain(rules.split("rate(").skip(1));
+    let mut watched = 0;
+    for series in grows.filter_map(|rest| rest.split('[').next()) {
+        let name = series.split('{').next().expect("a name");
+        if !name.ends_with("_total") {
+            continue;
+        }
+        watched += 1;
+        let zeros = begun.lines().filter(|line| line.starts_with(name) && line.ends_with(" 0"));
+        let wanted: Vec<&str> = series.split('"').skip(1).step_by(2).flat_map(|values| values.split('|')).collect();
+        let of = |value: &&str| zeros.clone().any(|line| line.contains(&format!("=\"{value}\"")));
+        assert!(zeros.clone().next().is_some() && wanted.iter().all(of), "{series} does not begin at 0:\n{begun}");
+    }
+    assert!(watched >= 8, "{watched}");
+}
+
