@@ -77,10 +77,15 @@ pub(super) fn title(language: Language) -> &'static str {
     language.of("通话情绪报告", "Calls and moods")
 }
 
-/// The days that a report is of, and where.
-pub(super) fn span(report: &Report) -> String {
-    let Report { from, to, zone, .. } = report;
-    if from == to { format!("{from} · {zone}") } else { format!("{from} – {to} · {zone}") }
+/// The days that a report is of, and where; and what is missing of them.
+pub(super) fn span(report: &Report, language: Language) -> String {
+    let Report { from, to, zone, complete_from, .. } = report;
+    let days = if from == to { format!("{from} · {zone}") } else { format!("{from} – {to} · {zone}") };
+    let Some(first) = complete_from else { return days };
+    match language {
+        Language::Zh => format!("{days} · 不完整：{first} 之前的来电已不再保存"),
+        Language::En => format!("{days} · not whole: calls from before {first} are kept no longer"),
+    }
 }
 
 /// All parts of a report.

@@ -226,7 +226,7 @@ fn a_workbook_holds_what_the_table_holds_and_what_people_read() {
 fn a_month_reads_as_it_did() {
     let report = month();
     for language in Language::ALL {
-        let mut text = format!("{}\n{}\n", sections::title(language), sections::span(&report));
+        let mut text = format!("{}\n{}\n", sections::title(language), sections::span(&report, language));
         for section in sections::sections(&report, language) {
             text += &format!("\n# {}\n", section.title);
             for picture in section.pictures {

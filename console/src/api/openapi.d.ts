@@ -4246,6 +4246,8 @@ export interface components {
                 [key: string]: number;
             };
             /** @description In how many calls the caller said a phrase of each meaning. */
+            /** @description The first day of which all calls are kept, where those of days before it are kept no longer, or not all of them. */
+            complete_from?: string;
             said: {
                 [key: string]: number;
             };
