@@ -176,6 +176,9 @@ fn late() -> Vec<What> {
             packets_received: 3_075,
             packets_sent: 3_070,
             packets_lost: 3,
+            concealed_ms: 1_060,
+            underruns: 2,
+            unauthentic: 0,
             quality: LegQuality {
                 mos_listening: Some(4.375),
                 mos_conversational: Some(4.25),

@@ -69,7 +69,7 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     for notice in one_of_each() {
         metrics.observe(&notice);
     }
-    metrics.count_media(MediaCounts { relayed: 7, refused: 1, lost: 2, tap_dropped: 3 });
+    metrics.count_media(MediaCounts { relayed: 7, refused: 1, lost: 2, tap_dropped: 3, ..MediaCounts::default() });
     metrics.count_forked_audio(forks::pacing::Figures { taken: 160, ..Default::default() });
     metrics.record_tick_lateness(Duration::from_micros(300));
     metrics.set_load(Load::Sparing, &Measured::new(|_| 50.0));
@@ -157,6 +157,7 @@ fn counts_what_notices_say() {
             "calmline_leg_opinion_score_bucket{party=\"caller\",direction=\"received\",le=\"4.4\"} 1",
             "calmline_leg_opinion_score_bucket{party=\"caller\",direction=\"received\",le=\"4.3\"} 0",
             "calmline_leg_rating_score_sum{party=\"caller\"} 91.5",
+            "calmline_media_concealed_seconds_total{party=\"caller\"} 1",
             "calmline_leg_round_trip_seconds_bucket{party=\"caller\",le=\"0.05\"} 1",
             "calmline_leg_jitter_seconds_count{party=\"caller\",direction=\"reported\"} 1",
             "calmline_leg_loss_ratio_count{party=\"caller\",direction=\"reported\"} 1",
@@ -170,6 +171,34 @@ fn counts_what_notices_say() {
             "calmline_call_anger_peak_ratio_bucket{le=\"0.9\"} 1",
         ],
     );
+}
+
+#[test]
+fn what_is_missing_in_audio_adds_up() {
+    let metrics = Metrics::new();
+    let stats = ::media::LegStats { packets_unauthentic: 2, underruns: 3, ..::media::LegStats::default() };
+    for _ in 0..2 {
+        metrics.count_media((&stats).into());
+        metrics.count_concealed("callee", 600);
+    }
+    check(
+        &metrics,
+        &[
+            "calmline_media_packets_unauthentic_total 4",
+            "calmline_media_underruns_total 6",
+            "calmline_media_concealed_seconds_total{party=\"callee\"} 1",
+        ],
+    );
+}
+
+#[test]
+fn who_was_not_called_was_not_waited_for() {
+    let metrics = Metrics::new();
+    for uncalled in [true, false] {
+        let what = What::CallAnswered { target: "chat".to_owned(), setup_ms: 0, uncalled, groups: Vec::new() };
+        metrics.observe(&Notice { call: "call-1".to_owned(), call_ms: 0, what });
+    }
+    check(&metrics, &["calmline_calls_answered_total 2", "calmline_call_setup_seconds_count 1"]);
 }
 
 #[test]
@@ -234,26 +263,6 @@ fn dashboards_and_rules_ask_for_what_there_is() {
     assert!(asked.len() > 40 && unknown.is_empty(), "{unknown:?} of {asked:?}");
 }
 
-/// Names of metrics in a text, without what Prometheus puts behind those of histograms.
-fn names_in(text: &str) -> BTreeSet<String> {
-    let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
-    let mut names: BTreeSet<_> = words.filter(|word| word.starts_with("calmline_")).map(str::to_owned).collect();
-    for behind in ["_bucket", "_sum", "_count"] {
-        names = names.iter().map(|name| name.strip_suffix(behind).unwrap_or(name).to_owned()).collect();
-    }
-    names
-}
-
-#[track_caller]
-fn legend_has_labels(query: &serde_json::Value, legend: &serde_json::Value) {
-    let (query, legend) = (query.as_str().expect("a query"), legend.as_str().expect("a legend"));
-    let names = names_in(query);
-    let metrics: Vec<_> = TABLE.iter().filter(|metric| names.contains(metric.name)).collect();
-    for label in legend.split("{{").skip(1).filter_map(|rest| rest.split("}}").next()) {
-        let is_there = label == "instance" || metrics.iter().all(|metric| metric.labels.contains(&label));
-        assert!(is_there && query.contains(label), "{legend} of {query}");
-    }
-}
 /// A rule that asks by how much a counter has grown is silent about what is born with its first value.
 #[test]
 fn what_rules_see_grow_stands_at_zero_from_the_start() {
@@ -276,3 +285,23 @@ fn what_rules_see_grow_stands_at_zero_from_the_start() {
     assert!(watched >= 8, "{watched}");
 }
 
+/// Names of metrics in a text, without what Prometheus puts behind those of histograms.
+fn names_in(text: &str) -> BTreeSet<String> {
+    let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
+    let mut names: BTreeSet<_> = words.filter(|word| word.starts_with("calmline_")).map(str::to_owned).collect();
+    for behind in ["_bucket", "_sum", "_count"] {
+        names = names.iter().map(|name| name.strip_suffix(behind).unwrap_or(name).to_owned()).collect();
+    }
+    names
+}
+
+#[track_caller]
+fn legend_has_labels(query: &serde_json::Value, legend: &serde_json::Value) {
+    let (query, legend) = (query.as_str().expect("a query"), legend.as_str().expect("a legend"));
+    let names = names_in(query);
+    let metrics: Vec<_> = TABLE.iter().filter(|metric| names.contains(metric.name)).collect();
+    for label in legend.split("{{").skip(1).filter_map(|rest| rest.split("}}").next()) {
+        let is_there = label == "instance" || metrics.iter().all(|metric| metric.labels.contains(&label));
+        assert!(is_there && query.contains(label), "{legend} of {query}");
+    }
+}

@@ -3541,6 +3541,11 @@ export interface components {
         LegReport: {
             /** @description The codec agreed last, e.g. `PCMA`. */
             codec: string;
+            /**
+             * Format: int64
+             * @description How much of what was sent to it, transcoded, stood in for what the other side's packets had lost, milliseconds.
+             */
+            concealed_ms: number;
             /** @description Name of the target; `caller` for the caller's leg. */
             name: string;
             /**
@@ -3562,6 +3567,16 @@ export interface components {
             party: string;
             /** @description How it sounded. */
             quality: components["schemas"]["LegQuality"];
+            /**
+             * Format: int64
+             * @description Packets from it whose protection did not hold: forged, replayed, or of another key.
+             */
+            unauthentic: number;
+            /**
+             * Format: int64
+             * @description Frames of a mix for it (a prompt over voices, a supervisor's) that were due while a speaker's audio was not there.
+             */
+            underruns: number;
         };
         /** @description What has become of a text. */
         LibraryDone: {
@@ -4231,6 +4246,8 @@ export interface components {
             by_target: {
                 [key: string]: components["schemas"]["Figures"];
             };
+            /** @description The first day of which all calls are kept, where those of days before it are kept no longer, or not all of them. */
+            complete_from?: string;
             /** @description How much is known. */
             completeness?: components["schemas"]["Completeness"];
             /** @description By the emotion that led most of the caller's timeline. */
@@ -4246,8 +4263,6 @@ export interface components {
                 [key: string]: number;
             };
             /** @description In how many calls the caller said a phrase of each meaning. */
-            /** @description The first day of which all calls are kept, where those of days before it are kept no longer, or not all of them. */
-            complete_from?: string;
             said: {
                 [key: string]: number;
             };
