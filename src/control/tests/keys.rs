@@ -1,6 +1,6 @@
 //! Scenarios of keys, spoken texts, prompts that are cut short, and input that nobody may see.
 
-use super::script::{check, check_with};
+use super::script::{check, check_with, told};
 use super::sim::settings;
 
 /// A connected call of the help line.
@@ -63,6 +63,21 @@ fn a_key_is_heard_once_however_it_comes() {
         {OVER}
         ended: BYE received; talk 1000 peak low lost 6"
     ));
+}
+
+#[test]
+fn tones_of_a_side_without_events_are_pressed_for_one_that_has_them() {
+    for (offer, answer, expected) in [
+        ("0", "0 101", vec!["press bot 5"]),
+        ("0,101", "0", vec!["press caller 6"]),
+        ("0", "0", vec![]),
+        ("0,101", "0 101", vec![]),
+    ] {
+        let steps = ["caller acks", "caller sounds 5", "wait 1", "bot sounds 6", "caller byes"];
+        let lines = told(&format!("> invite to=help sdp={offer}\n> bot answers {answer}\n> {}", steps.join("\n> ")));
+        let pressed: Vec<&String> = lines.iter().filter(|line| line.starts_with("press")).collect();
+        assert_eq!(pressed, expected, "{offer} and {answer}: {lines:#?}");
+    }
 }
 
 #[test]
