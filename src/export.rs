@@ -8,7 +8,7 @@ mod rows;
 
 use std::borrow::Cow;
 
-use crate::report::uncomputed;
+use crate::report::{CallFacts, uncomputed};
 use crate::web::{CallRecord, Moment};
 
 use self::parquet::Groups;
@@ -153,9 +153,9 @@ impl ExportWriter {
     ///
     /// # Errors
     /// When the table becomes too long.
-    pub fn add(&mut self, record: &CallRecord) -> Result<(), ExportError> {
+    pub fn add(&mut self, record: &CallRecord, facts: &CallFacts) -> Result<(), ExportError> {
         let columns = self.table.columns();
-        for row in rows::rows(self.table, record) {
+        for row in rows::rows(self.table, record, facts) {
             debug_assert_eq!(row.len(), columns.len(), "{}", self.table.name());
             let octets = match &mut self.sink {
                 Sink::Parquet(groups) => groups.add(row)?,

@@ -105,7 +105,7 @@ impl Content {
 /// What a collector is told of a leg that is over: its figures as those of an RTCP report (RFC 3550 §6.4.1), and beside them
 /// all that we know.
 pub fn quality_of(call: &str, report: &LegReport) -> Value {
-    let LegReport { party, name, codec, clock_hz, packets_received: _, packets_sent, packets_lost, quality } = report;
+    let LegReport { party, name, codec, clock_hz, packets_sent, packets_lost, quality, .. } = report;
     let fraction_lost = quality.loss_received.map_or(0, |loss| (loss * 256.0).clamp(0.0, 255.0) as u8);
     let ticks_per_ms = *clock_hz as f32 / 1_000.0;
     let jitter = quality.jitter_received_ms.map_or(0, |ms| (ms * ticks_per_ms) as u32);
@@ -215,6 +215,9 @@ pub(crate) mod tests {
             packets_received: 75,
             packets_sent: 100,
             packets_lost: 25,
+            concealed_ms: 0,
+            underruns: 0,
+            unauthentic: 0,
             quality,
         };
         let told = quality_of("boot-1", &report);

@@ -4,12 +4,14 @@
 //! process keep their figures apart. All metrics stand in one table.
 
 mod api;
+mod begun;
 mod bounds;
 mod browsers;
 mod elsewhere;
 mod exemplars;
 mod knowledge;
 mod legs;
+mod media;
 mod models;
 mod mood;
 mod reels;
@@ -36,18 +38,18 @@ use crate::shell::recognize::RecognizingFigures;
 pub use bounds::Bounds;
 pub use browsers::{BrowserEnd, BrowserRefusal, CountedBrowser};
 use exemplars::Exemplars;
+pub use media::MediaCounts;
 use table::{
     ACTIONS_NOT_POSSIBLE, ALERTS, ALERTS_ESCALATED, ALERTS_HANDLED, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES,
     CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED,
     CALLS_STARTED, CHATS, COPIER_RESTARTS, COPIES_DROPPED, DECISIONS, DELIVERIES, DELIVERIES_KEPT, DNS_TROUBLES,
     FEEDBACK_TOLD, FORKED_SAMPLES, FORKS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, INTERRUPTIONS, KEYS,
     LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, LOAD_CHANGES, LOAD_INFO, LOAD_LATENESS, LOAD_SHARE,
-    MEDIA_RESTARTS, MESSAGES_DROPPED, OBSERVATIONS, OUTCOMES, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED,
-    PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES, POLICY_INFO, PROMPTS, REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG,
-    RECOGNITION_RATIO, RECOGNITION_RESTARTS, RECOGNITION_UNDECODED, RECOGNITION_UP, REINVITES, RELOADS,
-    REPLIES_SUGGESTED, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS,
-    SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS,
-    TRUNK_REGISTERED, TRUNK_UP, UTTERANCES,
+    MESSAGES_DROPPED, OBSERVATIONS, OUTCOMES, PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES, POLICY_INFO, PROMPTS, REACTION,
+    RECOGNITION_AUDIO, RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_RESTARTS, RECOGNITION_UNDECODED,
+    RECOGNITION_UP, REINVITES, RELOADS, REPLIES_SUGGESTED, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SIP_CERTIFICATES,
+    SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE,
+    TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP, UTTERANCES,
 };
 pub use table::{Kind, Metric, TABLE};
 
@@ -70,31 +72,9 @@ struct Inner {
     label_values: Mutex<BTreeMap<(&'static str, &'static str), BTreeSet<String>>>,
     policies: Mutex<BTreeSet<String>>,
     histogram_values: AtomicU64,
+    /// By party, milliseconds.
+    concealed_ms: Mutex<BTreeMap<String, u64>>,
     exemplars: Exemplars,
-}
-
-/// Packets of the media path, counted since the last report.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct MediaCounts {
-    /// RTP packets sent on to the other side.
-    pub relayed: u64,
-    /// RTP packets not accepted.
-    pub refused: u64,
-    /// RTP packets missing in the received sequence numbers.
-    pub lost: u64,
-    /// Packets the listening side did not get.
-    pub tap_dropped: u64,
-}
-
-impl From<&media::LegStats> for MediaCounts {
-    fn from(stats: &media::LegStats) -> Self {
-        Self {
-            relayed: stats.packets_sent,
-            refused: stats.packets_refused,
-            lost: stats.packets_lost,
-            tap_dropped: stats.tap_dropped,
-        }
-    }
 }
 
 impl std::fmt::Debug for Metrics {
@@ -110,7 +90,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// All metrics described; those without labels stand at zero.
+    /// All metrics described; those without labels, and those that alert rules watch, stand at zero.
     pub fn new() -> Self {
         let mut builder = PrometheusBuilder::new();
         for metric in TABLE {
@@ -129,10 +109,12 @@ impl Metrics {
                 label_values: Mutex::default(),
                 policies: Mutex::default(),
                 histogram_values: AtomicU64::new(0),
+                concealed_ms: Mutex::default(),
                 exemplars: Exemplars::default(),
             }),
         };
         metrics.describe_all();
+        metrics.begin_series();
         metrics.gauge(&BUILD_INFO, &[env!("CARGO_PKG_VERSION")]).set(1.0);
         metrics
     }
@@ -153,9 +135,11 @@ impl Metrics {
             What::CallRefused { code, .. } => self.count(&CALLS_REFUSED, &[&code.to_string()], 1),
             What::CallRedirected { target, .. } => self.count(&CALLS_REDIRECTED, &[target], 1),
             What::LoadChanged { load, .. } => self.count(&LOAD_CHANGES, &[load], 1),
-            What::CallAnswered { setup_ms, .. } => {
+            What::CallAnswered { setup_ms, uncalled, .. } => {
                 self.count(&CALLS_ANSWERED, &[], 1);
-                self.record_ms_of(call, &CALL_SETUP, &[], *setup_ms);
+                if !uncalled {
+                    self.record_ms_of(call, &CALL_SETUP, &[], *setup_ms);
+                }
             }
             What::CallForked { source, again: false, .. } => self.count(&FORKS, &[source], 1),
             What::CallForked { again: true, .. } | What::ForkPaused { .. } | What::PriorityChanged(_) => {}
@@ -219,19 +203,6 @@ impl Metrics {
         self.gauge(&CALLS_ACTIVE, &[]).decrement(1.0);
         self.count(&CALL_TALK, &[], talk_ms / 1_000);
         self.record_of(call, &CALL_ANGER_PEAK, &[], f64::from(*peak_anger));
-    }
-
-    /// How often media threads have broken down since the start.
-    pub fn set_media_restarts(&self, restarts: u64) {
-        self.counter(&MEDIA_RESTARTS, &[]).absolute(restarts);
-    }
-
-    /// Adds packets of the media path, counted since the last report. A packet is reported once.
-    pub fn count_media(&self, counts: MediaCounts) {
-        self.count(&PACKETS_RELAYED, &[], counts.relayed);
-        self.count(&PACKETS_REFUSED, &[], counts.refused);
-        self.count(&PACKETS_LOST, &[], counts.lost);
-        self.count(&TAP_DROPPED, &[], counts.tap_dropped);
     }
 
     /// Counts what became of an attempt to tell a system outside.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use advice::{Advice, AnswerFound};
-pub use around::{ForkedParty, GroupTurn, LoadReason, ScenarioTurn};
+pub use around::{CALLER_REPLACED, ForkedParty, GroupTurn, HANDED_OVER, LoadReason, ScenarioTurn};
 pub use handled::{AlertDeed, AlertEscalated};
 pub use outcome::Outcome;
 pub use quality::{LegQuality, LegReport};
@@ -156,6 +156,12 @@ pub enum What {
         target: String,
         /// From INVITE in to 200 out, milliseconds.
         setup_ms: u64,
+        /// True when nobody was called: the call is forked to us, or a chat, or a recording.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        uncalled: bool,
+        /// The call's groups in comparisons of policies, e.g. `wording: control`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        groups: Vec<String>,
     },
     /// A step of the emotion timeline.
     Observed {
@@ -455,14 +461,15 @@ pub enum What {
     },
     /// A re-route was begun.
     RerouteStarted {
-        /// The way: `bridge`, `refer`, `attended`, `info`, `message`, `referred` (a far end asked for it), or a PBX's name.
+        /// The way: `bridge`, `refer`, `attended`, `info`, `message`, `referred` (a far end asked for it), `replaces`, or a PBX's
+        /// name; `caller_replaced` (somebody else is the caller) and `handed_over` (the server stops) move the caller nowhere.
         via: String,
         /// Name of the target.
         target: String,
     },
     /// The caller is with the new target.
     Rerouted {
-        /// The way: `bridge`, `refer`, `attended`, `info`, `message`, `referred` (a far end asked for it), or a PBX's name.
+        /// The way, as of `reroute_started`.
         via: String,
         /// Name of the target.
         target: String,
@@ -474,7 +481,7 @@ pub enum What {
     },
     /// The target refused or did not answer in time; the caller stays.
     RerouteFailed {
-        /// The way: `bridge`, `refer`, `attended`, `info`, `message`, `referred` (a far end asked for it), or a PBX's name.
+        /// The way, as of `reroute_started`.
         via: String,
         /// Name of the target.
         target: String,

@@ -51,7 +51,12 @@ fn early() -> Vec<What> {
             },
         },
         What::CallRefused { code: 503, reason: "call limit".into() },
-        What::CallAnswered { target: "bot".into(), setup_ms: 120 },
+        What::CallAnswered {
+            target: "bot".into(),
+            setup_ms: 120,
+            uncalled: false,
+            groups: vec!["wording: treatment".into()],
+        },
         observed(),
         What::Decided {
             rule: "angry-caller".into(),
@@ -172,6 +177,9 @@ fn late() -> Vec<What> {
             packets_received: 3_075,
             packets_sent: 3_070,
             packets_lost: 3,
+            concealed_ms: 1_060,
+            underruns: 2,
+            unauthentic: 0,
             quality: LegQuality {
                 mos_listening: Some(4.375),
                 mos_conversational: Some(4.25),

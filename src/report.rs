@@ -240,6 +240,10 @@ pub struct Report {
     pub to: String,
     /// The time zone that the days are of, e.g. `Asia/Shanghai`.
     pub zone: String,
+    /// The first day of which all calls are kept, where those of days before it are kept no longer, or not all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub complete_from: Option<String>,
     /// All calls.
     pub total: Figures,
     /// By the hour in which they came, 0-23 of the zone.
@@ -257,7 +261,7 @@ pub struct Report {
     pub by_scenario: BTreeMap<String, Figures>,
     /// By whom callers spoke to last.
     pub by_target: BTreeMap<String, Figures>,
-    /// By the group of a policy's comparison.
+    /// By the groups of policies' comparisons: a call is in one of each.
     pub by_group: BTreeMap<String, Figures>,
     /// In how many calls each rule made a decision.
     pub rules: BTreeMap<String, u64>,
@@ -303,10 +307,10 @@ impl Report {
             (&mut self.by_channel, call.channel.as_ref()),
             (&mut self.by_scenario, Some(&call.scenario)),
             (&mut self.by_target, call.target.as_ref()),
-            (&mut self.by_group, call.group.as_ref()),
         ] {
             name.into_iter().for_each(|name| bounded(table, name).add(call));
         }
+        call.groups.iter().for_each(|group| bounded(&mut self.by_group, group).add(call));
         call.rules.iter().for_each(|rule| *bounded(&mut self.rules, rule) += 1);
         call.breaches.iter().for_each(|rule| *bounded(&mut self.breaches, rule) += 1);
         call.said.iter().for_each(|said| *bounded(&mut self.said, said) += 1);
@@ -322,6 +326,7 @@ impl Report {
     /// Adds a later day.
     pub fn merge(&mut self, later: &Report) {
         self.to.clone_from(&later.to);
+        self.complete_from = self.complete_from.take().max(later.complete_from.clone());
         self.total.merge(&later.total);
         for (hour, figures) in &later.by_hour {
             self.by_hour.entry(*hour).or_default().merge(figures);

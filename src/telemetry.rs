@@ -123,7 +123,7 @@ impl Followed {
 
     fn take(&mut self, now: Duration, what: &What) -> Option<Span> {
         match what {
-            What::CallAnswered { target, setup_ms } => {
+            What::CallAnswered { target, setup_ms, .. } => {
                 self.close(now, &Until::Answer, &[text("target", target), whole("setup_ms", *setup_ms)], None)
             }
             What::Decided { rule, policy, emotion, level, actions, .. } => {
@@ -264,7 +264,7 @@ mod tests {
         let via = || ("bridge".to_owned(), "human".to_owned());
         let story = [
             (0, started()),
-            (900, What::CallAnswered { target: "bot".to_owned(), setup_ms: 900 }),
+            (900, What::CallAnswered { target: "bot".to_owned(), setup_ms: 900, uncalled: false, groups: Vec::new() }),
             (5_000, decided),
             (5_020, prompt(20)),
             (5_030, What::RerouteStarted { via: via().0, target: via().1 }),

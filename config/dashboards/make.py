@@ -83,8 +83,13 @@ MEDIA = [
             (rate("calmline_media_packets_relayed_total"), "relayed"),
             (rate("calmline_media_packets_lost_total"), "lost before us"),
             (rate("calmline_media_packets_refused_total"), "refused"),
+            (rate("calmline_media_packets_unauthentic_total"), "not authentic"),
         ]),
         ("Lateness of media ticks, p99", "s", [(quantile(0.99, "calmline_media_tick_lateness_seconds"), "p99")]),
+        ("Audio that was not there: concealed, s/s; mixed without a speaker, frames per second", "short", [
+            (rate("calmline_media_concealed_seconds_total", "party"), "concealed to the {{party}}"),
+            (rate("calmline_media_underruns_total"), "underruns"),
+        ]),
     ]),
     ("Quality of legs when they end", [
         ("Opinion (MOS), worst tenth", "short", [
@@ -205,12 +210,17 @@ def dashboard(name, title, rows):
 
 
 def panel(title, unit, queries, place):
-    targets = [{"refId": chr(ord("A") + number), "expr": expr, "legendFormat": legend, "datasource": SOURCE}
+    targets = [{"refId": chr(ord("A") + number), "expr": expr, "legendFormat": legend, "datasource": SOURCE} | exemplars(expr)
                for number, (expr, legend) in enumerate(queries)]
     defaults = {"unit": unit, "min": 0, "custom": {"lineWidth": 1, "fillOpacity": 10, "showPoints": "never"}}
     return {"type": "timeseries", "title": title, "datasource": SOURCE, "gridPos": place, "targets": targets,
             "fieldConfig": {"defaults": defaults, "overrides": []},
             "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi", "sort": "desc"}}}
+
+
+def exemplars(expr):
+    """Buckets of what calls are measured by name the last call that fell into them; ticks are nobody's."""
+    return {"exemplar": True} if expr.startswith("histogram_quantile") and "tick_lateness" not in expr else {}
 
 
 def variables():

@@ -393,9 +393,9 @@ pub struct LegStats {
     pub tap_dropped: u64,
     /// Packets whose protection did not hold: forged, replayed, or of another key (RFC 3711 §3.3).
     pub packets_unauthentic: u64,
-    /// Samples that stood in for lost ones in what we sent on, at 8 or 16 kHz.
-    pub samples_concealed: u64,
-    /// Frames that were due while no audio of the other side was there.
+    /// How much of what we sent on, transcoded, stood in for what was lost, milliseconds.
+    pub concealed_ms: u64,
+    /// Frames of a mix that were due while a speaker's audio was not there.
     pub underruns: u64,
     /// How the call sounds, as far as control packets and our own counts tell.
     pub quality: LegQuality,

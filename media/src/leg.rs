@@ -147,7 +147,7 @@ struct Spoken {
 /// Figures of transcoders and voices that this leg no longer has.
 #[derive(Debug, Default)]
 struct Gone {
-    samples_concealed: u64,
+    concealed_ms: u64,
     underruns: u64,
 }
 
@@ -357,7 +357,7 @@ impl Leg {
     /// Ends the transcoding to this leg.
     pub(crate) fn drop_transcoder(&mut self) {
         if let Some(transcoder) = self.transcoder.take() {
-            self.gone.samples_concealed += transcoder.stats().concealed_samples;
+            self.gone.concealed_ms += transcoder.concealed_ms();
             // The next one counts anew; its packets go on where the stream is.
             self.outgoing.interrupt();
         }
@@ -386,7 +386,7 @@ impl Leg {
 
     pub(crate) fn stats(&self) -> LegStats {
         let underruns = self.voice.as_ref().map_or(0, |voice| voice.underruns());
-        let concealed = self.transcoder.as_ref().map_or(0, |transcoder| transcoder.stats().concealed_samples);
+        let concealed_ms = self.transcoder.as_ref().map_or(0, |transcoder| transcoder.concealed_ms());
         LegStats {
             packets_received: self.counts.received(),
             packets_sent: self.packets_sent,
@@ -396,7 +396,7 @@ impl Leg {
             packets_refused: self.refused,
             tap_dropped: self.tap_dropped,
             packets_unauthentic: self.unauthentic,
-            samples_concealed: self.gone.samples_concealed + concealed,
+            concealed_ms: self.gone.concealed_ms + concealed_ms,
             underruns: self.gone.underruns + underruns,
             quality: self.quality(),
         }

@@ -278,6 +278,11 @@ impl Transcoder {
         self.stats
     }
 
+    /// How much of what it has made stood in for something lost.
+    pub fn concealed_ms(&self) -> u64 {
+        self.stats.concealed_samples * 1_000 / u64::from(self.rate_hz)
+    }
+
     /// A new source: what was half a packet of the old one is left out.
     fn begin(&mut self, epoch: u32, position: u64, timestamp: u32) {
         self.held.waits = None;

@@ -214,5 +214,13 @@ pub fn warn_at(policies: &[Policy], scenario: &str) -> Option<f32> {
     policies.iter().filter(|policy| policy.covers(scenario)).find_map(|policy| policy.warn_at)
 }
 
+/// The groups of a call in the comparisons of the policies that are for it, e.g. `wording: control`, whether or not any of their
+/// rules will fire in it.
+pub fn groups(policies: &[Policy], opening: &Opening) -> Vec<String> {
+    let compare =
+        policies.iter().filter(|policy| policy.covers(&opening.scenario)).filter_map(|policy| policy.split.as_ref());
+    compare.map(|split| split.group_in_words(opening.caller.as_deref(), &opening.id)).collect()
+}
+
 #[cfg(test)]
 mod tests;

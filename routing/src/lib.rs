@@ -18,7 +18,7 @@ pub use decision::{
     Action, Because, CallKey, Decision, Emotion, Event, Hold, Language, Level, Opening, PlayMode, Route, SecureInput,
     Serve, ServedBy, Severity, Switch, Texts, Until, Whisper,
 };
-pub use engine::{CALLS_MAX, CONFIRM_WITHIN, Engine, KEYS_WITHIN, OBSERVATION_HOLDS, warn_at};
+pub use engine::{CALLS_MAX, CONFIRM_WITHIN, Engine, KEYS_WITHIN, OBSERVATION_HOLDS, groups, warn_at};
 pub use facts::{Day, FACT_CHARS_MAX, FACT_KINDS, FACTS_MAX, Fact, LocalTime, TimeSpan, is_fact_name};
 pub use fault::Fault;
 pub use policy::{

@@ -13,7 +13,7 @@ use super::call::{Call, Stage};
 use super::context::Context;
 use super::leg::{Dialog, Farewell};
 use super::{Command, Control, SipCommand};
-use crate::notice::What;
+use crate::notice::{HANDED_OVER, What};
 use crate::settings::HandOver;
 
 /// A drain that has begun.
@@ -179,9 +179,9 @@ impl Call {
         let Some(far) = self.far.take_if(|far| far.is_answered() && self.caller.is_answered()) else {
             return false;
         };
-        let (via, target) = (routing::Route::Attended.as_str().to_owned(), far.name.clone());
+        let (via, target) = (HANDED_OVER.to_owned(), far.name.clone());
         self.notice(context, What::RerouteStarted { via, target });
-        self.refer_attended(context, far, context.now);
+        self.refer_attended(context, far, context.now, HANDED_OVER);
         true
     }
 

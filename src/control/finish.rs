@@ -98,6 +98,9 @@ impl Call {
             packets_received: stats.packets_received,
             packets_sent: stats.packets_sent,
             packets_lost: stats.packets_lost,
+            concealed_ms: stats.concealed_ms,
+            underruns: stats.underruns,
+            unauthentic: stats.packets_unauthentic,
             quality: stats.quality.into(),
         };
         self.notice(context, What::LegEnded(report));

@@ -276,8 +276,9 @@ impl Call {
             wake: None,
         };
         let (from, to, tags) = (from.into(), to.into(), context.terms.settings.tags_on(&route));
+        let groups = routing::groups(&context.terms.policies, &call.opening(context.now, &scenario));
         call.notice(context, What::CallStarted { from, to, route, scenario, tags });
-        call.notice(context, What::CallAnswered { target, setup_ms: 0 });
+        call.notice(context, What::CallAnswered { target, setup_ms: 0, uncalled: true, groups });
         call.begin_consent(context);
         call
     }

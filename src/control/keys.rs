@@ -78,12 +78,8 @@ impl Call {
         }
         let secure = talking.keys.secure.filter(|_| by_caller);
 
-        if way == Way::Info {
-            // The other ways are in the stream already; this one has to be put there.
-            let other = if by_caller { self.far.as_ref().map(|far| far.id) } else { Some(self.caller.id) };
-            if let Some(leg) = other {
-                context.media(media::Command::Press { leg, key });
-            }
+        if let Some(leg) = self.is_to_be_given(by_caller, way) {
+            context.media(media::Command::Press { leg, key });
         }
         if way != Way::Event {
             self.key_ends_prompt(context, leg);
@@ -102,6 +98,19 @@ impl Call {
         if by_caller && key != Key::FLASH {
             self.judge(context, &routing::Event::Key { key: letter });
         }
+    }
+
+    /// Who has to be given a key that a party has pressed in this way, because what passes does not say it.
+    fn is_to_be_given(&self, by_caller: bool, way: Way) -> Option<LegId> {
+        let far = self.far.as_ref()?;
+        let (speaker, other) = if by_caller { (&self.caller, far) } else { (far, &self.caller) };
+        let is_heard = match way {
+            Way::Event => true,
+            Way::Info => false,
+            // Tones pass as audio, to which nobody listens for keys who takes events.
+            Way::Audio => speaker.sends_events() || !other.takes_events() || self.fork.is_some(),
+        };
+        (!is_heard).then_some(other.id)
     }
 
     /// Begins or ends the time in which the caller's keys are secret.

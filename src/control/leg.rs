@@ -229,6 +229,16 @@ impl Leg {
         }
     }
 
+    /// Whether it was agreed that the far end sends keys as telephone-events.
+    pub(super) fn sends_events(&self) -> bool {
+        self.settings.as_ref().is_some_and(|settings| settings.event_payload_type_received.is_some())
+    }
+
+    /// Whether the far end takes keys as telephone-events.
+    pub(super) fn takes_events(&self) -> bool {
+        self.settings.as_ref().is_some_and(|settings| settings.event_payload_type.is_some())
+    }
+
     /// Our offer of what is in use already.
     pub(super) fn offer_in_use(&self, settings: &StreamSettings) -> Offer {
         let event = settings.event_payload_type_received.map(|number| (settings.event_clock_hz, number));

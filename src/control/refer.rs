@@ -14,7 +14,7 @@ use super::drain::Departure;
 use super::leg::{Dialog, Farewell, Leg, header};
 use super::reroute::{Errand, Reroute, ringing};
 use super::{ControlSettings, Header, SipCommand};
-use crate::notice::What;
+use crate::notice::{CALLER_REPLACED, HANDED_OVER, What};
 use crate::pbx::Ticket;
 use crate::settings::{AudioTerms, Target, host_of};
 
@@ -25,7 +25,8 @@ pub(super) struct Referring {
     decided: Duration,
     pub(super) until: Duration,
     accepted: bool,
-    is_attended: bool,
+    /// The way, in events.
+    via: &'static str,
     /// The target, which has answered us: the caller's side is to take our place in its dialog.
     pub(super) consulted: Option<Leg>,
 }
@@ -59,11 +60,10 @@ impl Referrer {
         let reason = reason.to_owned();
         context.sip(SipCommand::TellReferrer { leg: self.leg, code, reason });
     }
-}
 
-impl Referring {
-    fn via(&self) -> &'static str {
-        if self.is_attended { "attended" } else { "refer" }
+    /// The way, in events: whoever takes the place of the caller's side serves nobody.
+    pub(super) fn via(&self) -> &'static str {
+        if self.is_caller { CALLER_REPLACED } else { REFERRED }
     }
 }
 
@@ -94,19 +94,19 @@ impl Call {
             decided,
             until,
             accepted: false,
-            is_attended: false,
+            via: "refer",
             consulted: None,
         }))
     }
 
     /// The target has answered us: the caller's side is asked to take our place (RFC 3891, RFC 5589 §7).
-    pub(super) fn refer_attended(&mut self, context: &mut Context<'_>, leg: Leg, decided: Duration) {
+    pub(super) fn refer_attended(&mut self, context: &mut Context<'_>, leg: Leg, decided: Duration, via: &'static str) {
         let known = context.terms.settings.targets.get(&leg.name);
         let uri = known.map_or_else(String::new, |target| target.uri.clone());
         let headers = vec![header("X-Calmline-Call", self.id.clone())];
         context.sip(SipCommand::Refer { leg: self.caller.id, uri, replaces: Some(leg.id), headers });
         let (target, until) = (leg.name.clone(), context.now + ATTENDED_WAIT);
-        let referring = Referring { target, decided, until, accepted: false, is_attended: true, consulted: Some(leg) };
+        let referring = Referring { target, decided, until, accepted: false, via, consulted: Some(leg) };
         if let Stage::Talking(talking) = &mut self.stage {
             talking.reroute = Some(Reroute::Referring(Box::new(referring)));
         }
@@ -167,8 +167,8 @@ impl Call {
         if referring.consulted.is_none()
             && let Stage::Talking(talking) = &mut self.stage
         {
-            let Referring { target, decided, .. } = &referring;
-            let (via, target) = (Route::Refer.as_str().to_owned(), target.clone());
+            let Referring { target, decided, via, .. } = &referring;
+            let (via, target) = ((*via).to_owned(), target.clone());
             talking.lapsed = Some(Lapsed { via, target, decided: *decided, ticket: None });
         }
         self.referring_failed(context, referring, "no outcome in time".to_owned());
@@ -193,6 +193,7 @@ impl Call {
             Route::Refer | Route::Attended => "moved by REFER".to_owned(),
             Route::Info => "moved by INFO".to_owned(),
             Route::Message => "moved by MESSAGE".to_owned(),
+            Route::Pbx(_) if via == HANDED_OVER => "handed over".to_owned(),
             Route::Bridge | Route::Pbx(_) => format!("moved by {via}"),
         };
         let is_handed_over = matches!(&self.stage, Stage::Talking(talking) if talking.handing_over.is_some());
@@ -210,7 +211,7 @@ impl Call {
     }
 
     pub(super) fn referring_done(&mut self, context: &mut Context<'_>, mut referring: Referring) {
-        let via = referring.via().to_owned();
+        let via = referring.via.to_owned();
         if let Some(leg) = referring.consulted.take() {
             self.dismiss(context, leg, Farewell { code: 480, reason: "taken over" });
         }
@@ -219,12 +220,13 @@ impl Call {
 
     /// A REFER has come to nothing; a target that was consulted is there all the same, so the caller is connected to it.
     fn referring_failed(&mut self, context: &mut Context<'_>, mut referring: Referring, reason: String) {
-        let via = referring.via();
+        let via = referring.via;
         match referring.consulted.take().filter(|leg| leg.dialog == Dialog::Answered) {
             Some(leg) => {
-                let (via, target) = (via.to_owned(), referring.target);
-                self.notice(context, What::RerouteFailed { via, target, reason });
-                self.connect_next(context, leg, referring.decided, Route::Bridge.as_str());
+                let (told, target) = (via.to_owned(), referring.target);
+                self.notice(context, What::RerouteFailed { via: told, target, reason });
+                let back = if via == HANDED_OVER { HANDED_OVER } else { Route::Bridge.as_str() };
+                self.connect_next(context, leg, referring.decided, back);
             }
             None => self.reroute_failed(context, via, referring.target, reason),
         }
@@ -257,20 +259,21 @@ impl Call {
             return referrer.tell(context, 503, "no media port is free");
         };
         let until = context.now + context.terms.settings.limits.ring;
+        let via = referrer.via().to_owned();
         let reroute = ringing(context.now, next, until, Errand::Referred(referrer));
         if let Stage::Talking(talking) = &mut self.stage {
             talking.reroute = Some(reroute);
         }
-        self.notice(context, What::RerouteStarted { via: REFERRED.to_owned(), target: name });
+        self.notice(context, What::RerouteStarted { via, target: name });
     }
 
     /// The target of a far end's REFER has answered: it takes the far end's place.
     pub(super) fn serve_referrer(&mut self, context: &mut Context<'_>, leg: Leg, decided: Duration, by: &Referrer) {
         by.tell(context, 200, "OK");
         if !by.is_caller {
-            return self.connect_next(context, leg, decided, REFERRED);
+            return self.connect_next(context, leg, decided, by.via());
         }
-        let prompt_plays = self.settle(context, &leg, decided, REFERRED);
+        let prompt_plays = self.settle(context, &leg, decided, by.via());
         self.swap_caller(context, leg, prompt_plays);
     }
 

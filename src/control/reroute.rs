@@ -15,7 +15,7 @@ use super::context::Context;
 use super::leg::{Dialog, Farewell, Leg, header};
 use super::refer::{Referrer, Referring};
 use super::{Description, Header};
-use crate::notice::What;
+use crate::notice::{HANDED_OVER, What};
 use crate::pbx::Handover;
 use crate::settings::Target;
 
@@ -116,7 +116,7 @@ impl Errand {
         match self {
             Errand::Bridge(_) => "bridge",
             Errand::Attended => "attended",
-            Errand::Referred(_) => "referred",
+            Errand::Referred(referrer) => referrer.via(),
         }
     }
 }
@@ -278,7 +278,7 @@ impl Call {
                     self.whisper(context, &whisper);
                 }
             }
-            Errand::Attended => self.refer_attended(context, leg, decided),
+            Errand::Attended => self.refer_attended(context, leg, decided, errand.via()),
             Errand::Referred(referrer) => self.serve_referrer(context, leg, decided, &referrer),
         }
     }
@@ -412,6 +412,10 @@ impl Call {
     pub(super) fn report_settled(&self, context: &mut Context<'_>, settling: Settling, gap: Option<Duration>) {
         let answer_ms = millis(settling.answer);
         let Settling { target, via, .. } = settling;
+        if via == HANDED_OVER {
+            // It could not be handed over: the caller is back with the same target, and has been moved to nobody.
+            return;
+        }
         self.notice(context, What::Rerouted { via, target, answer_ms, gap_ms: gap.map(millis) });
     }
 

@@ -354,8 +354,10 @@ impl Call {
             self.tap(context, far, true);
         }
         let setup_ms = millis(context.now.saturating_sub(self.started));
-        self.notice(context, What::CallAnswered { target, setup_ms });
-        context.follow(self.key, &self.opening(context.now, &scenario));
+        let opening = self.opening(context.now, &scenario);
+        let groups = routing::groups(&context.terms.policies, &opening);
+        self.notice(context, What::CallAnswered { target, setup_ms, uncalled: false, groups });
+        context.follow(self.key, &opening);
         self.begin_consent(context);
     }
 

@@ -10,7 +10,7 @@ use super::leg::{Beginning, Dialog, Farewell, Leg};
 use super::setup::{Refusal, not_acceptable};
 use super::timer::{self, Timer};
 use super::{Invite, SipCommand};
-use crate::notice::What;
+use crate::notice::{CALLER_REPLACED, What};
 
 impl Call {
     /// Answers `invite` in the place of the leg `old`, which gets its BYE.
@@ -116,7 +116,7 @@ impl Call {
             }
             self.tap(context, new, true);
         }
-        let via = "replaces".to_owned();
+        let via = if is_caller { CALLER_REPLACED } else { "replaces" }.to_owned();
         self.notice(context, What::Rerouted { via, target, answer_ms: 0, gap_ms: None });
         if let Some(old) = old {
             self.dismiss(context, old, Farewell { code: 480, reason: "replaced" });

@@ -5,7 +5,7 @@ use crate::notice::{Notice, PhraseHeard, What, WordsRead};
 /// The line for a notice, if it is worth one.
 pub fn line(notice: &Notice) -> Option<String> {
     let text = match &notice.what {
-        What::CallAnswered { target, setup_ms } => format!("answered by {target} after {setup_ms} ms"),
+        What::CallAnswered { target, setup_ms, .. } => format!("answered by {target} after {setup_ms} ms"),
         What::Observed { party, anger, level, pitch_hz, pitch_z, level_dbov, level_z, words, .. }
             if party == "caller" =>
         {

@@ -1,6 +1,7 @@
 //! What of a call's record stands in which table.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::Form::{Flag, Real, Text, Time, Whole};
 use super::{Cell, ExportTable, Form};
@@ -100,19 +101,17 @@ pub(super) fn columns(table: ExportTable) -> &'static [(&'static str, Form)] {
 }
 
 /// The rows of a call, in the order of the table's columns.
-pub(super) fn rows(table: ExportTable, record: &CallRecord) -> Vec<Vec<Cell<'_>>> {
+pub(super) fn rows<'a>(table: ExportTable, record: &'a CallRecord, facts: &'a CallFacts) -> Vec<Vec<Cell<'a>>> {
     match table {
-        ExportTable::Calls => vec![call(record)],
+        ExportTable::Calls => vec![call(record, facts)],
         ExportTable::Observations => observations(record),
         ExportTable::Decisions => decisions(record),
         ExportTable::Outcomes => outcomes(record),
     }
 }
 
-fn call(record: &CallRecord) -> Vec<Cell<'_>> {
-    let facts = CallFacts::from(record);
-    let own = |name: Option<String>| name.map_or(Cell::Nothing, |name| Cell::Text(Cow::Owned(name)));
-    let names = |names: &std::collections::BTreeSet<String>| {
+fn call<'a>(record: &'a CallRecord, facts: &'a CallFacts) -> Vec<Cell<'a>> {
+    let names = |names: &BTreeSet<String>| {
         Cell::Text(Cow::Owned(names.iter().map(String::as_str).collect::<Vec<_>>().join(BETWEEN)))
     };
     vec![
@@ -122,20 +121,20 @@ fn call(record: &CallRecord) -> Vec<Cell<'_>> {
         time(record.ended),
         text(&record.route),
         text(&record.scenario),
-        own(facts.channel),
+        maybe(facts.channel.as_deref()),
         maybe(record.target.as_deref()),
         maybe(record.tags.tenant.as_deref()),
         maybe(record.tags.purpose.as_deref()),
         maybe(record.tags.region.as_deref()),
         maybe(record.consent.as_deref()),
         maybe(record.end_reason.as_deref()),
-        whole(record.setup_ms),
+        whole(facts.setup_ms),
         whole(record.talk_ms),
         whole(record.packets_lost),
-        own(facts.emotion),
-        own(Some(facts.level)),
+        maybe(facts.emotion.as_deref()),
+        text(&facts.level),
         record.peak.as_ref().map_or(Cell::Nothing, |peak| real(peak.anger)),
-        own(facts.group),
+        if facts.groups.is_empty() { Cell::Nothing } else { names(&facts.groups) },
         names(&facts.rules),
         names(&facts.breaches),
         names(&facts.said),

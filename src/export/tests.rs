@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::notice_samples::one_of_each;
+use crate::report::CallFacts;
 
 #[test]
 fn every_form_of_every_table_says_the_same() {
@@ -61,7 +62,7 @@ fn a_call_is_a_row_with_what_has_come_of_it_and_names_nobody() {
 #[test]
 fn groups_of_rows_follow_one_another() {
     let record = record();
-    let each = rows::rows(ExportTable::Calls, &record).len();
+    let each = rows::rows(ExportTable::Calls, &record, &CallFacts::from(&record)).len();
     let times = 50_001;
     let octets = written(ExportTable::Calls, ExportFormat::Parquet, &record, times);
     let file = SerializedFileReader::new(Bytes::from(octets)).expect("a file");
@@ -92,7 +93,8 @@ fn record() -> CallRecord {
 
 fn written(table: ExportTable, format: ExportFormat, record: &CallRecord, times: usize) -> Vec<u8> {
     let mut writer = ExportWriter::new(table, format).expect("begun");
-    (0..times).for_each(|_| writer.add(record).expect("there is room"));
+    let facts = CallFacts::from(record);
+    (0..times).for_each(|_| writer.add(record, &facts).expect("there is room"));
     writer.end().expect("a file")
 }
 

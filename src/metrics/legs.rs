@@ -48,7 +48,8 @@ pub const LEG_BURST: Metric = histogram(
 
 impl Metrics {
     /// Takes up the quality of a leg that has ended.
-    pub(super) fn observe_leg(&self, call: &str, LegReport { party, quality, .. }: &LegReport) {
+    pub(super) fn observe_leg(&self, call: &str, LegReport { party, quality, concealed_ms, .. }: &LegReport) {
+        self.count_concealed(party, *concealed_ms);
         let seconds = |milliseconds: Option<f32>| milliseconds.map(|milliseconds| milliseconds / 1_000.0);
         let by_party = [
             (&LEG_RATING, quality.r_factor),

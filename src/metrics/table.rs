@@ -8,6 +8,10 @@ use super::elsewhere::{
 };
 use super::knowledge::{ADVICE, KNOWLEDGE};
 use super::legs::{LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP};
+use super::media::{
+    CONCEALED, MEDIA_RESTARTS, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PACKETS_UNAUTHENTIC, TAP_DROPPED,
+    UNDERRUNS,
+};
 use super::models::MODEL_FAILURES;
 use super::mood::{BREACHES, GROUP_TURNS};
 use super::reels::{REEL_AUDIO, REELS, REELS_BYTES, REELS_ENDED, REELS_UP};
@@ -322,18 +326,6 @@ pub const TRUNK_REGISTERED: Metric = gauge(
 );
 /// Alerts.
 pub const ALERTS: Metric = counter("calmline_alerts_total", &["severity"], "Alerts to supervisors, by severity.");
-/// Packets relayed.
-pub const PACKETS_RELAYED: Metric =
-    counter("calmline_media_packets_relayed_total", &[], "RTP packets sent on to the other side.");
-/// Packets refused.
-pub const PACKETS_REFUSED: Metric = counter(
-    "calmline_media_packets_refused_total",
-    &[],
-    "RTP packets not accepted: malformed, from a stranger, of an unknown payload type.",
-);
-/// Packets lost.
-pub const PACKETS_LOST: Metric =
-    counter("calmline_media_packets_lost_total", &[], "RTP packets missing in the received sequence numbers.");
 /// Handshakes.
 pub const HANDSHAKES: Metric = counter(
     "calmline_handshakes_total",
@@ -352,18 +344,6 @@ pub const HANDSHAKE_DATAGRAMS_DROPPED: Metric = counter(
     "calmline_handshake_datagrams_dropped_total",
     &[],
     "Datagrams of DTLS handshakes dropped because too many waited; far ends repeat them.",
-);
-/// Media threads that broke down.
-pub const MEDIA_RESTARTS: Metric = counter(
-    "calmline_media_restarts_total",
-    &[],
-    "How often a media thread broke down and began again; the calls that it had have ended.",
-);
-/// Tap losses.
-pub const TAP_DROPPED: Metric = counter(
-    "calmline_tap_dropped_packets_total",
-    &[],
-    "Packets the listening side did not get because its ring was full; the call had them.",
 );
 /// What is done about the load.
 pub const LOAD_INFO: Metric = gauge(
@@ -544,6 +524,9 @@ pub const TABLE: &[Metric] = &[
     PACKETS_RELAYED,
     PACKETS_REFUSED,
     PACKETS_LOST,
+    PACKETS_UNAUTHENTIC,
+    UNDERRUNS,
+    CONCEALED,
     HANDSHAKES,
     HANDSHAKE,
     HANDSHAKE_DATAGRAMS_DROPPED,

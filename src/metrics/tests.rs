@@ -69,7 +69,7 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     for notice in one_of_each() {
         metrics.observe(&notice);
     }
-    metrics.count_media(MediaCounts { relayed: 7, refused: 1, lost: 2, tap_dropped: 3 });
+    metrics.count_media(MediaCounts { relayed: 7, refused: 1, lost: 2, tap_dropped: 3, ..MediaCounts::default() });
     metrics.count_forked_audio(forks::pacing::Figures { taken: 160, ..Default::default() });
     metrics.record_tick_lateness(Duration::from_micros(300));
     metrics.set_load(Load::Sparing, &Measured::new(|_| 50.0));
@@ -157,6 +157,7 @@ fn counts_what_notices_say() {
             "calmline_leg_opinion_score_bucket{party=\"caller\",direction=\"received\",le=\"4.4\"} 1",
             "calmline_leg_opinion_score_bucket{party=\"caller\",direction=\"received\",le=\"4.3\"} 0",
             "calmline_leg_rating_score_sum{party=\"caller\"} 91.5",
+            "calmline_media_concealed_seconds_total{party=\"caller\"} 1",
             "calmline_leg_round_trip_seconds_bucket{party=\"caller\",le=\"0.05\"} 1",
             "calmline_leg_jitter_seconds_count{party=\"caller\",direction=\"reported\"} 1",
             "calmline_leg_loss_ratio_count{party=\"caller\",direction=\"reported\"} 1",
@@ -170,6 +171,34 @@ fn counts_what_notices_say() {
             "calmline_call_anger_peak_ratio_bucket{le=\"0.9\"} 1",
         ],
     );
+}
+
+#[test]
+fn what_is_missing_in_audio_adds_up() {
+    let metrics = Metrics::new();
+    let stats = ::media::LegStats { packets_unauthentic: 2, underruns: 3, ..::media::LegStats::default() };
+    for _ in 0..2 {
+        metrics.count_media((&stats).into());
+        metrics.count_concealed("callee", 600);
+    }
+    check(
+        &metrics,
+        &[
+            "calmline_media_packets_unauthentic_total 4",
+            "calmline_media_underruns_total 6",
+            "calmline_media_concealed_seconds_total{party=\"callee\"} 1",
+        ],
+    );
+}
+
+#[test]
+fn who_was_not_called_was_not_waited_for() {
+    let metrics = Metrics::new();
+    for uncalled in [true, false] {
+        let what = What::CallAnswered { target: "chat".to_owned(), setup_ms: 0, uncalled, groups: Vec::new() };
+        metrics.observe(&Notice { call: "call-1".to_owned(), call_ms: 0, what });
+    }
+    check(&metrics, &["calmline_calls_answered_total 2", "calmline_call_setup_seconds_count 1"]);
 }
 
 #[test]
@@ -196,7 +225,7 @@ fn labels_are_bounded() {
     let text = metrics.render();
     let series = text.lines().filter(|line| line.starts_with("calmline_listener_restarts_total{")).count();
     assert_eq!(series, LABEL_VALUES_MAX + 1);
-    check(&metrics, &["calmline_listener_restarts_total{cause=\"other\"} 936"]);
+    check(&metrics, &["calmline_listener_restarts_total{cause=\"other\"} 939"]);
 }
 
 fn one_of_each() -> Vec<Notice> {
@@ -232,6 +261,28 @@ fn dashboards_and_rules_ask_for_what_there_is() {
     let known: BTreeSet<_> = TABLE.iter().map(|metric| metric.name.to_owned()).collect();
     let unknown: Vec<_> = asked.difference(&known).collect();
     assert!(asked.len() > 40 && unknown.is_empty(), "{unknown:?} of {asked:?}");
+}
+
+/// A rule that asks by how much a counter has grown is silent about what is born with its first value.
+#[test]
+fn what_rules_see_grow_stands_at_zero_from_the_start() {
+    let rules = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dashboards/alerts.yml");
+    let rules = std::fs::read_to_string(rules).expect("a text");
+    let begun = Metrics::new().render();
+    let grows = rules.split("increase(").skip(1).chain(rules.split("rate(").skip(1));
+    let mut watched = 0;
+    for series in grows.filter_map(|rest| rest.split('[').next()) {
+        let name = series.split('{').next().expect("a name");
+        if !name.ends_with("_total") {
+            continue;
+        }
+        watched += 1;
+        let zeros = begun.lines().filter(|line| line.starts_with(name) && line.ends_with(" 0"));
+        let wanted: Vec<&str> = series.split('"').skip(1).step_by(2).flat_map(|values| values.split('|')).collect();
+        let of = |value: &&str| zeros.clone().any(|line| line.contains(&format!("=\"{value}\"")));
+        assert!(zeros.clone().next().is_some() && wanted.iter().all(of), "{series} does not begin at 0:\n{begun}");
+    }
+    assert!(watched >= 8, "{watched}");
 }
 
 /// Names of metrics in a text, without what Prometheus puts behind those of histograms.

@@ -3,6 +3,11 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// The way of a re-route by which somebody takes the caller's place: whoever serves stays.
+pub const CALLER_REPLACED: &str = "caller_replaced";
+/// The way of a re-route by which a call is handed over to its two sides, because the server stops.
+pub const HANDED_OVER: &str = "handed_over";
+
 /// What has raised the load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LoadReason {

@@ -21,6 +21,18 @@ pub struct LegReport {
     pub packets_sent: u64,
     /// Those missing among the received ones.
     pub packets_lost: u64,
+    /// How much of what was sent to it, transcoded, stood in for what the other side's packets had lost, milliseconds.
+    #[serde(default)]
+    #[schema(required)]
+    pub concealed_ms: u64,
+    /// Frames of a mix for it (a prompt over voices, a supervisor's) that were due while a speaker's audio was not there.
+    #[serde(default)]
+    #[schema(required)]
+    pub underruns: u64,
+    /// Packets from it whose protection did not hold: forged, replayed, or of another key.
+    #[serde(default)]
+    #[schema(required)]
+    pub unauthentic: u64,
     /// How it sounded.
     pub quality: LegQuality,
 }

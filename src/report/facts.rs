@@ -1,13 +1,12 @@
 //! What reports need of a call.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::notice::What;
 use crate::web::{CallRecord, PromptOutcome, RerouteOutcome, SupervisorState};
 
-/// Meanings and rules told of one call.
+/// Rules told of one call.
 const NAMES_MAX: usize = 20;
 
 /// A call, as reports see it. Nothing in it names anybody.
@@ -22,11 +21,12 @@ pub struct CallFacts {
     pub scenario: String,
     /// Whom the caller spoke to last.
     pub target: Option<String>,
-    /// The group of the policy's comparison.
-    pub group: Option<String>,
+    /// Its groups in the comparisons of policies; of what older versions kept, one at most.
+    #[serde(default, alias = "group", deserialize_with = "one_or_many")]
+    pub groups: BTreeSet<String>,
     /// Whether it was answered.
     pub answered: bool,
-    /// From the INVITE to the answer.
+    /// From the INVITE to the answer; nothing where nobody was called.
     pub setup_ms: Option<u64>,
     /// How long both sides were connected.
     pub talk_ms: u64,
@@ -101,53 +101,30 @@ impl CallFacts {
     }
 }
 
-/// What the caller said, by its meaning.
-fn meanings(record: &CallRecord) -> BTreeSet<String> {
-    let phrases = record.phrases.iter().filter(|phrase| phrase.party == "caller").map(|phrase| &phrase.phrase.intent);
-    let steps = record.timeline.iter().filter(|step| step.party == "caller");
-    let wanted = steps.filter_map(|step| step.words.as_ref()).flat_map(|words| &words.intents);
-    let mut meanings = BTreeSet::new();
-    for meaning in phrases.chain(wanted) {
-        if meanings.len() < NAMES_MAX && !meanings.contains(meaning) {
-            meanings.insert(meaning.clone());
-        }
-    }
-    meanings
-}
-
-/// The emotion that led most steps of the caller's timeline.
-fn leading(record: &CallRecord) -> Option<String> {
-    let mut steps: BTreeMap<&str, u32> = BTreeMap::new();
-    for step in record.timeline.iter().filter(|step| step.party == "caller") {
-        *steps.entry(&step.emotion).or_default() += 1;
-    }
-    steps.into_iter().max_by_key(|(_, count)| *count).map(|(emotion, _)| emotion.to_owned())
-}
-
 impl From<&CallRecord> for CallFacts {
     fn from(record: &CallRecord) -> Self {
-        let first_high = record.timeline.iter().find(|step| step.party == "caller" && step.level == "high");
-        // The timeline has an end of its own: an earlier high is known by the first decision about it.
+        let gist = &record.gist;
+        // A timeline may be forgotten: high anger is known by the first decision about it, too.
         let decided = record.decisions.iter().find(|decision| decision.because.level == "high");
-        let high_ms = [first_high.map(|step| step.call_ms), decided.map(|decision| decision.call_ms)];
+        let high_ms = [gist.first_high_ms, decided.map(|decision| decision.call_ms)];
         let high_ms = high_ms.into_iter().flatten().min();
         let took_part = |state: SupervisorState| !matches!(state, SupervisorState::Failed | SupervisorState::Calling);
         let prompts = record.prompts.iter().filter(|prompt| prompt.outcome != PromptOutcome::Failed);
         let prompts = prompts.map(|prompt| prompt.call_ms);
-        let moves = record.reroutes.iter().filter(|reroute| reroute.outcome == RerouteOutcome::Done);
-        let moves = moves.map(|reroute| reroute.call_ms);
+        let moves = |outcome| {
+            record.reroutes.iter().filter(move |reroute| reroute.moves_caller() && reroute.outcome == outcome)
+        };
+        let moved = moves(RerouteOutcome::Done).next().is_some();
         let supervisors = record.supervisors.iter().filter(|supervisor| took_part(supervisor.state));
         let supervisors = supervisors.map(|supervisor| supervisor.call_ms);
-        let deeds = prompts.chain(moves).chain(supervisors);
+        let deeds = prompts.chain(moves(RerouteOutcome::Done).map(|reroute| reroute.call_ms)).chain(supervisors);
         let first_deed = high_ms.and_then(|high| deeds.filter(|deed| *deed >= high).min());
         let answered_ms = record.answered.map(|answered| answered.0.saturating_sub(record.started.0));
-        let moved = record.reroutes.iter().any(|reroute| reroute.outcome == RerouteOutcome::Done);
         let level = record.peak.as_ref().map_or("low", |peak| &peak.level).to_owned();
-        let group = record.decisions.iter().find_map(|decision| decision.because.group.clone());
-        let warning = |what: &What| matches!(what, What::EscalationLikely { .. });
-        let warned_ms =
-            record.events.iter().find(|event| warning(&event.notice.what)).map(|event| event.notice.call_ms);
-        let words = record.timeline.iter().any(|step| step.party == "caller" && step.words.is_some());
+        // Older versions tell a group with the decisions alone.
+        let decided = record.decisions.iter().filter_map(|decision| decision.because.group.as_ref());
+        let groups = record.groups.iter().chain(decided).cloned().collect();
+        let was_called = record.fork.is_none() && record.channel.is_none();
         // The end of every call tells one; only what was observed has a time.
         let heard = record.peak.as_ref().filter(|peak| peak.call_ms.is_some());
         let mut facts = Self {
@@ -155,27 +132,27 @@ impl From<&CallRecord> for CallFacts {
             channel: Some(record.came_by().to_owned()),
             scenario: record.scenario.clone(),
             target: record.target.clone(),
-            group,
+            groups,
             answered: record.answered.is_some(),
-            setup_ms: record.setup_ms,
+            setup_ms: record.setup_ms.filter(|_| was_called),
             talk_ms: record.talk_ms.unwrap_or_default(),
             until_high_ms: high_ms.zip(answered_ms).map(|(high, answered)| high.saturating_sub(answered)),
             acted: level == "high" && first_deed.is_some(),
             reaction_ms: high_ms.zip(first_deed).map(|(high, deed)| deed - high),
             calmed: record.emotion.as_ref().is_some_and(|step| step.level == "low"),
             moved,
-            move_failed: !moved && record.reroutes.iter().any(|reroute| reroute.outcome == RerouteOutcome::Failed),
+            move_failed: !moved && moves(RerouteOutcome::Failed).next().is_some(),
             alerts: record.alerts.len() as u64,
             supervised: record.supervisors.iter().any(|supervisor| took_part(supervisor.state)),
-            informed: record.events.iter().any(|event| is_informing(&event.notice.what)),
+            informed: gist.informed,
             rules: record.decisions.iter().map(|decision| decision.rule.clone()).take(NAMES_MAX).collect(),
             breaches: record.breaches.iter().map(|own| own.breach.rule.clone()).take(NAMES_MAX).collect(),
-            said: meanings(record),
-            emotion: leading(record),
+            said: gist.meanings.clone(),
+            emotion: gist.leading_emotion().map(str::to_owned),
             anger_tenth: heard.map(|peak| (peak.anger * 10.0).clamp(0.0, 9.0) as u8),
-            warned: warned_ms.is_some(),
-            lead_ms: warned_ms.zip(high_ms).and_then(|(warned, high)| high.checked_sub(warned)),
-            worded: words || record.phrases.iter().any(|phrase| phrase.party == "caller"),
+            warned: gist.warned_ms.is_some(),
+            lead_ms: gist.warned_ms.zip(high_ms).and_then(|(warned, high)| high.checked_sub(warned)),
+            worded: gist.worded,
             torn: record.end_reason.as_deref() == Some("the server ended"),
             level,
             ..Self::default()
@@ -185,7 +162,16 @@ impl From<&CallRecord> for CallFacts {
     }
 }
 
-/// Whether facts of the customer or the order were told.
-fn is_informing(what: &What) -> bool {
-    matches!(what, What::FactsTold { known, .. } if !known.is_empty())
+/// Groups as this version keeps them, or the one of older versions.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeSet<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Kept {
+        Many(BTreeSet<String>),
+        One(Option<String>),
+    }
+    Ok(match Kept::deserialize(deserializer)? {
+        Kept::Many(groups) => groups,
+        Kept::One(group) => group.into_iter().collect(),
+    })
 }

@@ -78,7 +78,7 @@ impl ReportFormat {
     /// Writes a report in this form; paper alone needs a typeface.
     ///
     /// # Errors
-    /// When a picture cannot be drawn, or there is no typeface for paper.
+    /// When a picture cannot be drawn, or there is no typeface for paper that has the signs of the language.
     pub fn write(
         self,
         report: &Report,
@@ -87,7 +87,10 @@ impl ReportFormat {
     ) -> Result<Vec<u8>, ReportError> {
         Ok(match self {
             ReportFormat::Html => page(report, language)?.into_bytes(),
-            ReportFormat::Pdf => pdf(report, language, typeface.ok_or(ReportError::NoFont)?)?,
+            ReportFormat::Pdf => {
+                let has_signs = |face: &&Typeface| language == Language::En || face.has_han();
+                pdf(report, language, typeface.filter(has_signs).ok_or(ReportError::NoFont)?)?
+            }
             ReportFormat::Csv => table(report).into_bytes(),
             ReportFormat::Json => serde_json::to_vec_pretty(report).expect("strings and numbers"),
             ReportFormat::Xlsx => workbook(report, language)?,

@@ -45,12 +45,12 @@ fn whole(report: &Report, language: Language, parts: &[Markup]) -> String {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title(language)) " " (span(report)) }
+                title { (title(language)) " " (span(report, language)) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
                 h1 { (title(language)) }
-                p { (span(report)) }
+                p { (span(report, language)) }
                 @for part in parts { (part) }
             }
         }

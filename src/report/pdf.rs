@@ -57,7 +57,7 @@ pub(super) fn pdf(report: &Report, language: Language, typeface: &Typeface) -> R
     let face = typeface.face();
     let pages = laid_out(report, language, &face);
     let mut document = Document::new();
-    let heading = format!("{} {}", title(language), span(report));
+    let heading = format!("{} {}", title(language), span(report, language));
     document.set_metadata(Metadata::new().title(heading).language(language.code().to_owned()));
     for (number, marks) in pages.iter().enumerate() {
         let size = PageSettings::from_wh(PAGE.0, PAGE.1).expect("a page has a size");
@@ -91,7 +91,7 @@ fn draw(canvas: &mut Canvas<'_>, mark: &Mark, language: Language) -> Result<(), 
 fn laid_out(report: &Report, language: Language, face: &Face<'_>) -> Vec<Vec<Mark>> {
     let mut layout = Layout { face, pages: vec![Vec::new()], y: MARGIN };
     layout.line(title(language), TITLE, INK);
-    layout.line(&span(report), BODY, GREY);
+    layout.line(&span(report, language), BODY, GREY);
     for section in sections(report, language) {
         layout.y += 14.0;
         // A heading never stands alone at the end of a page.

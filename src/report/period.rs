@@ -27,6 +27,15 @@ impl Period {
         }
     }
 
+    /// For how many days calls must be kept so that each of them is whole when it is over and its report is written.
+    pub fn days_kept_min(self) -> u64 {
+        match self {
+            Period::Day => 2,
+            Period::Week => 8,
+            Period::Month => 32,
+        }
+    }
+
     /// The days of the one that `date` is in, in order.
     ///
     /// # Errors

@@ -77,10 +77,15 @@ pub(super) fn title(language: Language) -> &'static str {
     language.of("通话情绪报告", "Calls and moods")
 }
 
-/// The days that a report is of, and where.
-pub(super) fn span(report: &Report) -> String {
-    let Report { from, to, zone, .. } = report;
-    if from == to { format!("{from} · {zone}") } else { format!("{from} – {to} · {zone}") }
+/// The days that a report is of, and where; and what is missing of them.
+pub(super) fn span(report: &Report, language: Language) -> String {
+    let Report { from, to, zone, complete_from, .. } = report;
+    let days = if from == to { format!("{from} · {zone}") } else { format!("{from} – {to} · {zone}") };
+    let Some(first) = complete_from else { return days };
+    match language {
+        Language::Zh => format!("{days} · 不完整：{first} 之前的来电已不再保存"),
+        Language::En => format!("{days} · not whole: calls from before {first} are kept no longer"),
+    }
 }
 
 /// All parts of a report.
@@ -151,22 +156,39 @@ fn pictures(report: &Report, language: Language) -> Section {
 fn effect(report: &Report, language: Language) -> Section {
     let t = |zh: &'static str, en: &'static str| language.of(zh, en);
     let row = |(name, figures): (&str, &Figures)| {
-        let Figures { acted, acted_calmed, left, left_calmed, .. } = *figures;
+        let Figures { high, acted, acted_calmed, left, left_calmed, .. } = *figures;
+        let all = Cell::Share(acted_calmed + left_calmed, high);
         let calmed = [share(acted_calmed, acted), share(left_calmed, left)].map(Cell::Part);
         let [acted_calmed, left_calmed] = calmed;
-        vec![Cell::Text(name.to_owned()), Cell::Count(acted), acted_calmed, Cell::Count(left), left_calmed]
+        vec![
+            Cell::Text(name.to_owned()),
+            Cell::Count(high),
+            all,
+            Cell::Count(acted),
+            acted_calmed,
+            Cell::Count(left),
+            left_calmed,
+        ]
     };
     let calm = t("其中平息", "calm at the end");
     Section {
         title: t("处理效果", "What acting did"),
         pictures: Vec::new(),
         grids: vec![Grid {
-            head: vec!["", t("有处理", "Acted"), calm, t("无处理", "Left alone"), calm],
+            head: vec![
+                "",
+                t("高度愤怒", "High anger"),
+                calm,
+                t("有处理", "Acted"),
+                calm,
+                t("无处理", "Left alone"),
+                calm,
+            ],
             rows: named(report, [&report.by_group], language).map(row).collect(),
         }],
         note: Some(t(
-            "仅高度愤怒的通话。“平息”指结束时愤怒为低。除策略对照组外，两列不是随机分组。",
-            "Calls with high anger. Calm: low anger at the end. But for the groups of a policy, nobody drew lots who is in which column.",
+            "仅高度愤怒的通话。“平息”指结束时愤怒为低。策略对照组之间请比较第一个“其中平息”：分组是随机的；有处理、无处理两列不是随机分组。",
+            "Calls with high anger. Calm: low anger at the end. Compare the groups of a policy by the first share of calm ones: lots were drawn who is in which group, and not who was acted on.",
         )),
     }
 }

@@ -23,10 +23,10 @@ pub(super) fn workbook(report: &Report, language: Language) -> Result<Vec<u8>, X
     let mut workbook = Workbook::new();
     // The day that it is of, not the one on which it was written.
     let of = ExcelDateTime::parse_from_str(&report.to)?;
-    let heading = format!("{} {}", title(language), span(report));
+    let heading = format!("{} {}", title(language), span(report, language));
     workbook.set_properties(&DocProperties::new().set_title(heading).set_creation_datetime(&of));
     let mut sheet = Sheet::new(language.of("报告", "Report"))?;
-    sheet.heading(title(language), &span(report))?;
+    sheet.heading(title(language), &span(report, language))?;
     for section in sections(report, language) {
         sheet.title(section.title)?;
         for picture in &section.pictures {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::notice::What;
+use crate::notice::{CALLER_REPLACED, HANDED_OVER, Notice, What};
 use crate::notice_samples::one_of_each;
 use crate::web::Board;
 
@@ -14,7 +14,12 @@ fn facts_of_a_call() {
         board.apply(notice, 1_000_000 + step as u64 * 100);
     }
     let facts = CallFacts::from(board.call("call-1").expect("it ended a moment ago"));
-    assert_eq!((facts.route.as_str(), facts.level.as_str(), facts.setup_ms), ("after-sales", "high", Some(120)));
+    assert_eq!(
+        (facts.route.as_str(), facts.level.as_str(), facts.setup_ms),
+        ("after-sales", "high", None),
+        "nobody was called"
+    );
+    assert_eq!(facts.groups, ["wording: treatment".to_owned()].into());
     assert!(facts.answered && facts.acted && facts.moved && !facts.move_failed && facts.supervised, "{facts:?}");
     assert_eq!((facts.alerts, facts.rules.len()), (1, 1), "{facts:?}");
     assert_eq!((facts.complaint, facts.satisfied, facts.repurchased), (Some(true), Some(2), Some(false)));
@@ -46,6 +51,85 @@ fn a_call_that_nobody_listened_to_has_no_anger() {
     let record = board.call("call-1").expect("it ended a moment ago");
     assert!(record.peak.is_some(), "the end tells one");
     assert_eq!(CallFacts::from(record).anger_tenth, None);
+    assert_eq!(CallFacts::from(record).setup_ms, Some(120));
+}
+
+#[test]
+fn what_older_versions_kept_of_a_call_is_read() {
+    let group = |group: &str| {
+        let kept = serde_json::to_string(&CallFacts::default()).expect("strings and numbers");
+        let kept = kept.replace("\"groups\":[],", group);
+        serde_json::from_str::<CallFacts>(&kept).expect("facts").groups
+    };
+    assert_eq!(group("\"group\":\"wording: control\","), ["wording: control".to_owned()].into());
+    assert!(group("\"group\":null,").is_empty() && group("").is_empty());
+}
+
+#[test]
+fn who_is_handed_over_or_is_another_caller_has_not_been_moved() {
+    let reroute = |via: &str, target: &str| What::Rerouted {
+        via: via.to_owned(),
+        target: target.to_owned(),
+        answer_ms: 0,
+        gap_ms: None,
+    };
+    let failed =
+        What::RerouteFailed { via: HANDED_OVER.to_owned(), target: "bot".to_owned(), reason: "501".to_owned() };
+    let handed_over = reroute(HANDED_OVER, "bot");
+    let facts = facts_of([high(), reroute(CALLER_REPLACED, "caller"), failed, handed_over]);
+    assert_eq!(facts.target.as_deref(), Some("bot"), "a caller is no agent");
+    assert!(!facts.moved && !facts.move_failed && !facts.acted && facts.reaction_ms.is_none(), "{facts:?}");
+    let facts = facts_of([high(), reroute("replaces", "human")]);
+    assert!(facts.moved && facts.acted && facts.target.as_deref() == Some("human"), "{facts:?}");
+}
+
+#[test]
+fn a_call_is_known_from_its_beginning_however_long_it_is() {
+    let calm = || {
+        let mut calm = sample(|what| matches!(what, What::Observed { .. }));
+        if let What::Observed { party, level, emotion, words, .. } = &mut calm {
+            (*party, *level) = ("caller".to_owned(), "low".to_owned());
+            (*emotion, *words) = ("neutral".to_owned(), None);
+        }
+        calm
+    };
+    let known = What::FactsTold { known: vec!["order.state".to_owned()], forgotten: Vec::new(), by: None };
+    let warned = What::EscalationLikely { score: 0.9, evidence: Vec::new() };
+    let called = sample(|what| matches!(what, What::SupervisorCalled { .. }));
+    let joined = sample(|what| matches!(what, What::SupervisorJoined { .. }));
+    let said = sample(|what| matches!(what, What::Said { is_final: true, crosstalk: false, .. }));
+    let events = (0..600).map(|times| What::Interrupted { party: "caller".to_owned(), times });
+    let begun = [known, said, warned, high(), called, joined];
+    let short = facts_of(begun.clone());
+    assert!(short.informed && short.warned && short.worded && !short.said.is_empty(), "{short:?}");
+    assert!(short.acted && short.supervised && short.until_high_ms.is_some() && short.lead_ms.is_some(), "{short:?}");
+    let long = facts_of(begun.into_iter().chain((0..1_300).map(|_| calm())).chain(events));
+    let calmed = CallFacts { calmed: true, emotion: Some("neutral".to_owned()), ..short };
+    assert_eq!(long, calmed);
+}
+
+/// A step with high anger.
+fn high() -> What {
+    sample(|what| matches!(what, What::Observed { party, level, .. } if party == "caller" && level == "high"))
+}
+
+/// What is told of one of these.
+fn sample(wanted: impl Fn(&What) -> bool) -> What {
+    one_of_each().into_iter().map(|notice| notice.what).find(|what| wanted(what)).expect("one of each")
+}
+
+/// The facts of a call by phone in which that was told, one after the other.
+fn facts_of(told: impl IntoIterator<Item = What>) -> CallFacts {
+    let mut board = Board::default();
+    let begun = [
+        sample(|what| matches!(what, What::CallStarted { .. })),
+        sample(|what| matches!(what, What::CallAnswered { .. })),
+    ];
+    let ended = sample(|what| matches!(what, What::CallEnded { .. }));
+    for (call_ms, what) in (0..).zip(begun.into_iter().chain(told).chain([ended])) {
+        board.apply(&Notice { call: "call-1".to_owned(), call_ms, what }, 1_000_000 + call_ms);
+    }
+    CallFacts::from(board.call("call-1").expect("it ended a moment ago"))
 }
 
 #[test]
@@ -142,7 +226,7 @@ fn a_workbook_holds_what_the_table_holds_and_what_people_read() {
 fn a_month_reads_as_it_did() {
     let report = month();
     for language in Language::ALL {
-        let mut text = format!("{}\n{}\n", sections::title(language), sections::span(&report));
+        let mut text = format!("{}\n{}\n", sections::title(language), sections::span(&report, language));
         for section in sections::sections(&report, language) {
             text += &format!("\n# {}\n", section.title);
             for picture in section.pictures {
@@ -180,7 +264,7 @@ pub(super) fn month() -> Report {
                 scenario: "after-sales".to_owned(),
                 channel: Some(["phone", "app"][(number % 2) as usize].to_owned()),
                 target: Some(["bot", "human"][(number / 7 % 2) as usize].to_owned()),
-                group: high.then(|| ["A", "B"][(day % 2) as usize].to_owned()),
+                groups: [["A", "B"][(day % 2) as usize].to_owned()].into(),
                 answered: number % 9 != 0,
                 setup_ms: Some(400 + number * 30),
                 talk_ms: number * 2_000,

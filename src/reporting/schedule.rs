@@ -163,11 +163,19 @@ fn missing(settings: &ReportSettings, period: Period, first: Date) -> Vec<Wanted
 /// When the store does not answer.
 pub(crate) async fn report(store: &Store, zone: &Zone, period: Period, first: Date) -> Result<Report, String> {
     let mut days = period.days(first).map_err(|error| error.to_string())?.into_iter();
-    let mut report = store.report(days.next().unwrap_or(first), zone.clone()).await?;
+    let mut report = of_day(store, zone, days.next().unwrap_or(first)).await?;
     for day in days {
-        report.merge(&store.report(day, zone.clone()).await?);
+        report.merge(&of_day(store, zone, day).await?);
     }
     Ok(report)
+}
+
+/// A day's; it says so when some of its calls are as old as they may become.
+async fn of_day(store: &Store, zone: &Zone, day: Date) -> Result<Report, String> {
+    let report = store.report(day, zone.clone()).await?;
+    let after = || day.tomorrow().map_or_else(|_| day.to_string(), |next| next.to_string());
+    let is_missed = zone.day(day).is_some() && !is_whole(zone, store, day);
+    Ok(Report { complete_from: is_missed.then(after), ..report })
 }
 
 /// Writes files; what cannot be written keeps no other from being written.
@@ -253,8 +261,40 @@ mod tests {
         assert_eq!(names().len(), 6 * (15 + 4 + 2));
         let page = fs::read_to_string(settings.folder.join("day-2026-11-26.zh.html")).expect("a page");
         assert!(page.contains("2026-11-26") && page.contains("Asia/Shanghai"), "{page}");
+        assert_eq!(written_at(&store, &zone).await, [None, None]);
         store.stop();
         let error = write_due(&settings, &zone, &store, "2026-11-28".parse().expect("a day")).await;
         assert_eq!(error.expect_err("nobody answers"), "the store is down");
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_no_longer_is_said_to_be_missing() {
+        let root = tempfile::tempdir().expect("a folder");
+        let kept = StoreSettings::within(root.path(), Duration::from_secs(10 * 86_400));
+        let store = Store::start(&kept, &Metrics::new()).expect("a store");
+        let zone = Zone::named("Asia/Shanghai").expect("a zone");
+        let [month, day] = written_at(&store, &zone).await;
+        let first = month.expect("it is longer ago than calls are kept");
+        assert!(
+            first.parse::<Date>().expect("a day") > Period::Month.over(zone.today(), 1).expect("months")[0],
+            "{first}"
+        );
+        assert_eq!(day, None, "today's are all there");
+        let report = Report { complete_from: Some(first.clone()), ..Report::of_day("2026-11-26", "Asia/Shanghai") };
+        for (language, words) in [(Language::En, "not whole"), (Language::Zh, "不完整")] {
+            let page = ReportFormat::Html.write(&report, language, None).expect("a page");
+            let page = String::from_utf8(page).expect("text");
+            assert!(page.contains(words) && page.contains(&first), "{page}");
+        }
+        store.stop();
+    }
+
+    /// From when on the report of last month is whole, and that of today, where they are not.
+    async fn written_at(store: &Store, zone: &Zone) -> [Option<String>; 2] {
+        let today = zone.today();
+        let month = Period::Month.over(today, 1).expect("months")[0];
+        let month = report(store, zone, Period::Month, month).await.expect("a report");
+        let day = report(store, zone, Period::Day, today).await.expect("a report");
+        [month.complete_from, day.complete_from]
     }
 }

@@ -11,6 +11,7 @@ use nlu::text::Lexicon;
 
 use super::policies::{Policies, load_policy};
 use super::read::read_text;
+use super::reports;
 use super::web::shared_token;
 use super::{Fault, PasswordSource, SecretSource, Settings, SourcePlace, TextModelChoice, TokenSource};
 use crate::compliance::Phrases;
@@ -144,6 +145,7 @@ pub(crate) fn check_settings_as(
     check_crms(&settings, &mut report);
     check_sources(&settings, &mut report);
     check_sip(&settings, &mut report);
+    report.good.extend(reports::never_whole(&settings));
     let read = policies.map_or_else(|| Policies::load(&settings), |texts| Policies::of(&settings, texts));
     let policies = read.unwrap_or_else(|found| {
         report.faults.extend(found);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use routing::section::Section;
 use toml::Value;
 
+use super::Settings;
 use super::mail::{ReportRecipient, read_recipients};
 use super::read::path;
 use crate::report::{Language, Period, ReportFormat};
@@ -89,6 +90,22 @@ pub(super) fn some_of<T: Copy + PartialEq, const N: usize>(
         }
         (!found.is_empty()).then_some(found)
     }
+}
+
+/// Which reports are never written and sent, because calls are not kept for so long.
+pub(super) fn never_whole(settings: &Settings) -> Vec<String> {
+    let (Some(reports), Some(store)) = (&settings.reports, &settings.store) else { return Vec::new() };
+    let sent = reports.to.values().flat_map(|recipient| &recipient.periods);
+    let wanted: Vec<Period> = reports.periods.iter().chain(sent).copied().collect();
+    let kept = store.keep.calls.as_secs() / 86_400;
+    let too_long = Period::ALL.into_iter().filter(|period| wanted.contains(period) && kept < period.days_kept_min());
+    let line = |period: Period| {
+        let (name, least) = (period.name(), period.days_kept_min());
+        format!(
+            "reports: none of a {name} is ever written or sent: store.keep_days is {kept}, expected {least} at least"
+        )
+    };
+    too_long.map(line).collect()
 }
 
 #[cfg(test)]

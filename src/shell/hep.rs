@@ -210,6 +210,9 @@ mod tests {
             packets_received: 1,
             packets_sent: 1,
             packets_lost: 0,
+            concealed_ms: 0,
+            underruns: 0,
+            unauthentic: 0,
             quality: crate::notice::LegQuality::default(),
         };
         hep.leg_ended("boot-1", &leg);

@@ -453,8 +453,8 @@ impl Embedded {
         opened.map(|facts| serde_json::from_slice(&facts).map_err(|error| error.to_string())).transpose()
     }
 
-    /// How many bytes it takes on disk.
-    pub fn bytes(&self) -> u64 {
+    /// How many bytes it takes on disk; nothing when that cannot be said now.
+    pub fn bytes(&self) -> Option<u64> {
         self.trees.bytes()
     }
 

@@ -45,8 +45,8 @@ impl Store {
             // The turn is held until it is written, even when nobody waits any more.
             let begun = ExportWriter::new(table, format).map_err(|error| error.to_string())?;
             let (mut writer, mut refused) = (begun, None);
-            let told = embedded.records(from, before, &mut |record| {
-                writer.add(record).map_err(|error| {
+            let told = embedded.records(from, before, &mut |record, facts| {
+                writer.add(record, facts).map_err(|error| {
                     let why = error.to_string();
                     refused = Some(error);
                     why

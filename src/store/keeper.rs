@@ -440,7 +440,7 @@ impl Writer {
             }
             Err(why) => self.fail(&why),
         }
-        self.metrics.set_store_bytes(embedded.bytes());
+        embedded.bytes().into_iter().for_each(|bytes| self.metrics.set_store_bytes(bytes));
     }
 }
 

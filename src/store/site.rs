@@ -242,12 +242,17 @@ impl Site {
         Ok(())
     }
 
-    /// Removes what reports needed of a call.
+    /// Removes what reports needed of calls.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub(super) fn forget_facts(&self, place: &Place) -> Result<(), String> {
-        self.facts.remove(place)
+    pub(super) fn forget_facts(&self, places: &[Place]) -> Result<(), String> {
+        for some in places.chunks(TOGETHER_MAX) {
+            let mut batch = Batch::default();
+            some.iter().for_each(|place| batch.remove(*place));
+            self.facts.apply(batch)?;
+        }
+        Ok(())
     }
 
     /// Tells what reports need of every node's ended calls that started from `from` on and before `before`.

@@ -111,10 +111,10 @@ impl Trees {
     }
 
     /// How many bytes they take.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(super) fn bytes(&self) -> Option<u64> {
         match self {
-            Trees::Sled(db) => db.size_on_disk().unwrap_or_default(),
-            Trees::Postgres(postgres) => postgres.bytes().unwrap_or_default(),
+            Trees::Sled(db) => db.size_on_disk().ok(),
+            Trees::Postgres(postgres) => postgres.bytes().ok(),
         }
     }
 

@@ -333,7 +333,7 @@ mod tests {
             ("1003".to_owned(), "sip:9000@pbx.example".to_owned()),
         ]
         .into();
-        let answered = |target: &str| record(&[What::CallAnswered { target: target.to_owned(), setup_ms: 1 }]);
+        let answered = |target: &str| record(&[answered_by(target)]);
         for (serves, target, expected) in [
             ("bot", "bot", true),
             ("1001", "bot", true),
@@ -367,7 +367,7 @@ mod tests {
                 parties: callee.into_iter().map(party).collect(),
                 details: Pii::new(BTreeMap::new()),
             };
-            let answered = What::CallAnswered { target: "fork".to_owned(), setup_ms: 1 };
+            let answered = answered_by("fork");
             Claim::of(serves, &targets).is_for(&record(&[forked, answered]), &parties(&targets))
         };
         // It came to 4001.
@@ -382,6 +382,10 @@ mod tests {
         ] {
             assert_eq!(own(serves, callee), expected, "{serves} of {callee:?}");
         }
+    }
+
+    fn answered_by(target: &str) -> What {
+        What::CallAnswered { target: target.to_owned(), setup_ms: 1, uncalled: false, groups: Vec::new() }
     }
 
     fn record(whats: &[What]) -> CallRecord {

@@ -5,6 +5,7 @@
 mod afterwards;
 mod decided;
 mod deeds;
+mod gist;
 mod handled;
 mod present;
 mod summary;
@@ -17,6 +18,7 @@ use utoipa::ToSchema;
 pub use self::afterwards::{Late, OUTCOMES_MAX, Reply};
 pub use self::decided::{Because, Decision, ServiceSwitch};
 pub use self::deeds::{Breached, Prompt, PromptOutcome, Reroute, RerouteOutcome};
+pub use self::gist::Gist;
 pub use self::handled::{Escalated, Handled};
 pub use self::present::{AudioClient, Supervisor, SupervisorState};
 pub use self::summary::Summary;
@@ -100,6 +102,9 @@ pub struct CallRecord {
     /// Name of the target the caller talks to.
     #[schema(required)]
     pub target: Option<String>,
+    /// Its groups in comparisons of policies, e.g. `wording: control`; known once it is answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
     /// The caller's place in queues, where somebody has said one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -170,6 +175,9 @@ pub struct CallRecord {
     /// The words that each party's timeline tells last.
     #[serde(skip)]
     words: BTreeMap<String, WordsRead>,
+    /// What lasts longer than the lists that it stands in.
+    #[serde(skip)]
+    pub gist: Gist,
     /// All other notices, oldest first.
     #[serde(skip)]
     #[schema(value_type = Vec<TimedNotice>)]
@@ -317,6 +325,7 @@ impl CallRecord {
             talk_ms: None,
             end_reason: None,
             target: None,
+            groups: Vec::new(),
             emotion: None,
             peak: None,
             decisions: VecDeque::new(),
@@ -337,6 +346,7 @@ impl CallRecord {
             packets_lost: None,
             timeline: VecDeque::new(),
             words: BTreeMap::new(),
+            gist: Gist::default(),
             events: VecDeque::new(),
         }
     }
@@ -344,6 +354,7 @@ impl CallRecord {
     /// Takes up one notice of this call.
     pub fn apply(&mut self, notice: &Notice, now: Moment) {
         let call_ms = notice.call_ms;
+        self.gist.take(notice);
         match &notice.what {
             What::Observed { .. } => {
                 self.apply_step(notice);
@@ -385,11 +396,12 @@ impl CallRecord {
             What::Bypassed { .. } => self.bypassed = true,
             What::BypassEnded { .. } => self.bypassed = false,
             What::CallForked { .. } | What::ForkPaused { .. } => self.apply_fork(&notice.what),
-            What::CallAnswered { target, setup_ms } => {
+            What::CallAnswered { target, setup_ms, groups, .. } => {
                 self.state = State::Answered;
                 self.answered = Some(now);
                 self.target = Some(target.clone());
                 self.setup_ms = Some(*setup_ms);
+                self.groups.clone_from(groups);
             }
             What::Decided { .. } => self.apply_decision(notice),
             What::ServiceSwitched { .. } => self.apply_service(notice),
@@ -429,6 +441,7 @@ impl CallRecord {
         if state == "refused" {
             self.phrases.clear();
             self.words.clear();
+            self.gist.forget_words();
             self.timeline.iter_mut().chain(&mut self.emotion).for_each(|step| step.words = None);
             self.events.retain(|event| !event.notice.what.has_words());
         }
@@ -511,80 +524,6 @@ impl CallRecord {
             self.words.insert(party.clone(), words.clone());
         }
         push(&mut self.timeline, step, TIMELINE_MAX);
-    }
-
-    fn apply_prompt(&mut self, notice: &Notice) {
-        let call_ms = notice.call_ms;
-        let prompt = match &notice.what {
-            What::PromptStarted { file, party, prompt, reaction_ms } => Prompt {
-                call_ms,
-                prompt: *prompt,
-                file: file.clone(),
-                party: party.clone(),
-                reaction_ms: Some(*reaction_ms),
-                outcome: PromptOutcome::Playing,
-                reason: None,
-            },
-            What::PromptFailed { file, party, prompt, reason } => Prompt {
-                call_ms,
-                prompt: *prompt,
-                file: file.clone(),
-                party: party.clone(),
-                reaction_ms: None,
-                outcome: PromptOutcome::Failed,
-                reason: Some(reason.clone()),
-            },
-            What::PromptEnded { prompt, completed, .. } => {
-                if let Some(prompt) = self.prompts.iter_mut().rev().find(|each| each.prompt == *prompt) {
-                    prompt.outcome = if *completed { PromptOutcome::Completed } else { PromptOutcome::Cut };
-                }
-                return;
-            }
-            _ => return,
-        };
-        push(&mut self.prompts, prompt, DEEDS_MAX);
-    }
-
-    fn apply_reroute(&mut self, notice: &Notice) {
-        match &notice.what {
-            What::RerouteStarted { via, target } => {
-                self.reroute(notice.call_ms, via, target);
-            }
-            What::Rerouted { via, target, answer_ms, gap_ms } => {
-                let reroute = self.reroute(notice.call_ms, via, target);
-                reroute.outcome = RerouteOutcome::Done;
-                reroute.answer_ms = Some(*answer_ms);
-                reroute.gap_ms = *gap_ms;
-                self.target = Some(target.clone());
-            }
-            What::RerouteFailed { via, target, reason } => {
-                let reroute = self.reroute(notice.call_ms, via, target);
-                reroute.outcome = RerouteOutcome::Failed;
-                reroute.reason = Some(reason.clone());
-            }
-            _ => {}
-        }
-    }
-
-    /// The open re-route to `target`, or a new one.
-    fn reroute(&mut self, call_ms: u64, via: &str, target: &str) -> &mut Reroute {
-        let open = self.reroutes.iter().rposition(|reroute| {
-            reroute.outcome == RerouteOutcome::Trying && reroute.via == via && reroute.target == target
-        });
-        let index = open.unwrap_or_else(|| {
-            let reroute = Reroute {
-                call_ms,
-                via: via.to_owned(),
-                target: target.to_owned(),
-                outcome: RerouteOutcome::Trying,
-                answer_ms: None,
-                gap_ms: None,
-                reason: None,
-            };
-            push(&mut self.reroutes, reroute, DEEDS_MAX);
-            self.reroutes.len() - 1
-        });
-        &mut self.reroutes[index]
     }
 }
 

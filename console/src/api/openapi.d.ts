@@ -2147,6 +2147,8 @@ export interface components {
             fork?: components["schemas"]["Fork"];
             /** @description From header's value. */
             from: components["schemas"]["Pii_String"];
+            /** @description Its groups in comparisons of policies, e.g. `wording: control`; known once it is answered. */
+            groups?: string[];
             /** @description The call's id, as in notices. */
             id: string;
             /** @description What each leg carried and how it sounded, in the order in which they ended. */
@@ -2619,6 +2621,8 @@ export interface components {
             /** @enum {string} */
             type: "call_redirected";
         } | {
+            /** @description The call's groups in comparisons of policies, e.g. `wording: control`. */
+            groups?: string[];
             /**
              * Format: int64
              * @description From INVITE in to 200 out, milliseconds.
@@ -2628,6 +2632,8 @@ export interface components {
             target: string;
             /** @enum {string} */
             type: "call_answered";
+            /** @description True when nobody was called: the call is forked to us, or a chat, or a recording. */
+            uncalled?: boolean;
         } | {
             /**
              * Format: float
@@ -2962,7 +2968,10 @@ export interface components {
             target: string;
             /** @enum {string} */
             type: "reroute_started";
-            /** @description The way: `bridge`, `refer`, `attended`, `info`, `message`, `referred` (a far end asked for it), or a PBX's name. */
+            /**
+             * @description The way: `bridge`, `refer`, `attended`, `info`, `message`, `referred` (a far end asked for it), `replaces`, or a PBX's
+             *     name; `caller_replaced` (somebody else is the caller) and `handed_over` (the server stops) move the caller nowhere.
+             */
             via: string;
         } | {
             /**
@@ -2979,7 +2988,7 @@ export interface components {
             target: string;
             /** @enum {string} */
             type: "rerouted";
-            /** @description The way: `bridge`, `refer`, `attended`, `info`, `message`, `referred` (a far end asked for it), or a PBX's name. */
+            /** @description The way, as of `reroute_started`. */
             via: string;
         } | {
             /** @description Why. */
@@ -2988,7 +2997,7 @@ export interface components {
             target: string;
             /** @enum {string} */
             type: "reroute_failed";
-            /** @description The way: `bridge`, `refer`, `attended`, `info`, `message`, `referred` (a far end asked for it), or a PBX's name. */
+            /** @description The way, as of `reroute_started`. */
             via: string;
         } | {
             /** @description Name of the PBX. */
@@ -3539,6 +3548,11 @@ export interface components {
         LegReport: {
             /** @description The codec agreed last, e.g. `PCMA`. */
             codec: string;
+            /**
+             * Format: int64
+             * @description How much of what was sent to it, transcoded, stood in for what the other side's packets had lost, milliseconds.
+             */
+            concealed_ms: number;
             /** @description Name of the target; `caller` for the caller's leg. */
             name: string;
             /**
@@ -3560,6 +3574,16 @@ export interface components {
             party: string;
             /** @description How it sounded. */
             quality: components["schemas"]["LegQuality"];
+            /**
+             * Format: int64
+             * @description Packets from it whose protection did not hold: forged, replayed, or of another key.
+             */
+            unauthentic: number;
+            /**
+             * Format: int64
+             * @description Frames of a mix for it (a prompt over voices, a supervisor's) that were due while a speaker's audio was not there.
+             */
+            underruns: number;
         };
         /** @description What has become of a text. */
         LibraryDone: {
@@ -4211,7 +4235,7 @@ export interface components {
             by_day: {
                 [key: string]: components["schemas"]["Figures"];
             };
-            /** @description By the group of a policy's comparison. */
+            /** @description By the groups of policies' comparisons: a call is in one of each. */
             by_group: {
                 [key: string]: components["schemas"]["Figures"];
             };
@@ -4231,6 +4255,8 @@ export interface components {
             by_target: {
                 [key: string]: components["schemas"]["Figures"];
             };
+            /** @description The first day of which all calls are kept, where those of days before it are kept no longer, or not all of them. */
+            complete_from?: string;
             /** @description How much is known. */
             completeness?: components["schemas"]["Completeness"];
             /** @description By the emotion that led most of the caller's timeline. */

@@ -40,6 +40,8 @@ describe("a call on the wall", () => {
     expect(folded(event("call_answered", { target: "bot" }))).toMatchObject({ state: "answered", target: "bot" });
     const moved = folded(event("call_answered", { target: "bot" }), event("rerouted", { target: "human" }));
     expect(moved?.target).toBe("human");
+    const replaced = event("rerouted", { via: "caller_replaced", target: "caller" });
+    expect(folded(event("call_answered", { target: "bot" }), replaced)?.target).toBe("bot");
   });
 
   it("ends and is forgotten; events of unknown calls change nothing", () => {

@@ -97,7 +97,8 @@ function changeOf(call: LiveCall, event: FeedEvent): Partial<LiveCall> | null {
     case "call_answered":
       return { state: "answered", target: event.target as string };
     case "rerouted":
-      return { target: event.target as string };
+      // Somebody else is the caller: whoever serves stays.
+      return event.via === "caller_replaced" ? {} : { target: event.target as string };
     case "call_forked":
       return { fork: event.source as string };
     case "chat_opened":

@@ -209,7 +209,8 @@ function rerouteChange(call: Call, event: FeedEvent): Partial<Call> | null {
       const reroutes = known
         ? mend(call.reroutes, fits, change)
         : push(call.reroutes, { ...fresh, ...change }, DEEDS_MAX);
-      return event.type === "rerouted" ? { reroutes, target } : { reroutes };
+      // Somebody else is the caller: whoever serves stays.
+      return event.type === "rerouted" && via !== "caller_replaced" ? { reroutes, target } : { reroutes };
     }
     default:
       return null;

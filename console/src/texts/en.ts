@@ -265,6 +265,8 @@ export const en: Texts = {
     promptFailed: (file, reason) => `${file} could not be played: ${reason}`,
     rerouteStarted: (target, via) => `Moving the caller to ${target} (${via})`,
     rerouted: (target, seconds) => `The caller is with ${target}, after ${seconds} s`,
+    callerReplaced: "Somebody else is the caller",
+    handedOver: "The call was handed over to its two sides",
     rerouteFailed: (target, reason) => `Moving to ${target} failed: ${reason}`,
     alert: (severity, text) => `Alert (${severity.toLowerCase()}): ${text}`,
     alertHandled: (who, deed, rule) => `${who}: alert of ${rule} ${deed}`,

@@ -244,6 +244,8 @@ function moveSentence(t: Texts, event: CallEvent): Sentence | null {
     case "reroute_started":
       return { kind: "move", text: s.rerouteStarted(target, text(event.via)) };
     case "rerouted":
+      if (event.via === "caller_replaced") return { kind: "move", text: s.callerReplaced };
+      if (event.via === "handed_over") return { kind: "move", text: s.handedOver };
       return { kind: "move", text: s.rerouted(target, seconds(event.answer_ms as number)) };
     case "reroute_failed":
       return { kind: "move", text: s.rerouteFailed(target, text(event.reason)), failed: true };

@@ -251,6 +251,8 @@ export const zh = {
     promptFailed: (file: string, reason: string) => `${file} 未能播放：${reason}`,
     rerouteStarted: (target: string, via: string) => `开始转接至 ${target}（${via}）`,
     rerouted: (target: string, seconds: string) => `已转接至 ${target}，用时 ${seconds} 秒`,
+    callerReplaced: "来电者一侧换了人",
+    handedOver: "通话已交还双方",
     rerouteFailed: (target: string, reason: string) => `转接至 ${target} 失败：${reason}`,
     alert: (severity: string, text: string) => `告警（${severity}）：${text}`,
     alertHandled: (who: string, deed: string, rule: string) => `${who}：告警（${rule}）${deed}`,

@@ -71,12 +71,13 @@ impl Call {
         let mut shares = Vec::with_capacity(policies.len());
         for (policy, text) in policies.iter().enumerate() {
             let split = text.split.as_ref();
-            let group = split.map(|split| (split.group(opening.caller.as_deref(), &opening.id), &split.id));
-            shares.push(Share { actions: 0, group: group.map(|(group, id)| format!("{id}: {}", group.as_str())) });
+            let (caller, id) = (opening.caller.as_deref(), &opening.id);
+            let group = split.map(|split| split.group(caller, id));
+            shares.push(Share { actions: 0, group: split.map(|split| split.group_in_words(caller, id)) });
             let covered = text.rules.iter().enumerate().filter(|_| text.covers(scenario));
             for (at, rule) in covered {
                 let in_scenario = rule.when.scenario.as_deref().is_none_or(|own| own == scenario);
-                if in_scenario && rule.group.is_none_or(|own| group.is_some_and(|(group, _)| group == own)) {
+                if in_scenario && rule.group.is_none_or(|own| group == Some(own)) {
                     rules.push((rule.priority, RuleState::new(Place { policy, at })));
                 }
             }

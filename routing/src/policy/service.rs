@@ -107,6 +107,11 @@ impl Split {
         let dealt = (hash >> 11) as f64 / (1u64 << 53) as f64;
         if dealt < self.share { Group::Treatment } else { Group::Control }
     }
+
+    /// The same in words, e.g. `wording: control`.
+    pub fn group_in_words(&self, caller: Option<&str>, call: &str) -> String {
+        format!("{}: {}", self.id, self.group(caller, call).as_str())
+    }
 }
 
 /// FNV-1a of 64 bits over all pieces, then the finaliser of SplitMix64, without which short keys cluster.

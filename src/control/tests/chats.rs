@@ -17,7 +17,9 @@ use crate::control::{
 };
 use crate::notice::{Notice, What};
 use crate::pbx::{Answer, Outcome};
+use crate::report::{CallFacts, Report};
 use crate::settings::{ConsentRule, ConsentSettings, Limits};
+use crate::web::Board;
 
 /// Scenarios of the routes that the tests use: the bridge of `after-sales` needs a target, a prompt needs sound.
 const ROUTE: &str = "sales";
@@ -356,10 +358,35 @@ fn a_customer_who_writes_stays_in_one_group_from_chat_to_chat() {
     assert_eq!(groups_of("").len(), 2, "whoever says nothing of the customer has chats dealt out one by one");
 }
 
+#[test]
+fn reports_compare_groups_in_which_no_rule_fires_and_those_of_every_policy() {
+    let treatment = SPLIT.split("[[rule]]\nid = \"old\"").next().expect("a text");
+    let second = treatment.replace("name = \"after-sales\"", "name = \"pace\"").replace("wording", "pace");
+    let sim = twenty_chats("", vec![policy(treatment), policy(&second)]);
+    let (mut board, mut report) = (Board::default(), Report::of_day("2026-11-26", "UTC"));
+    sim.notices.iter().for_each(|notice| board.apply(notice, 1_000_000));
+    board.ended().for_each(|record| report.add(9, &CallFacts::from(record)));
+    for split in ["wording", "pace"] {
+        let [control, treatment] = ["control", "treatment"].map(|group| &report.by_group[&format!("{split}: {group}")]);
+        assert!(control.calls > 0 && treatment.calls > 0, "{split}: {:?}", report.by_group);
+        assert_eq!((control.calls + treatment.calls, control.high + treatment.high), (20, 20), "{split}");
+    }
+}
+
 /// The groups that twenty chats of a customer are in.
 fn groups_of(customer: &str) -> BTreeSet<String> {
+    let sim = twenty_chats(customer, vec![policy(SPLIT)]);
+    let group = |notice: &Notice| match &notice.what {
+        What::Decided { group, .. } => group.clone(),
+        _ => None,
+    };
+    sim.notices.iter().filter_map(group).collect()
+}
+
+/// As many, in which the customer is angry.
+fn twenty_chats(customer: &str, policies: Vec<Policy>) -> Sim {
     let mut sim = Sim::new(settings());
-    sim.control.reload(settings(), vec![policy(SPLIT)], Sounds::default());
+    sim.control.reload(settings(), policies, Sounds::default());
     for _ in 0..20 {
         let next = ChatOpening { name: None, customer: customer.to_owned(), ..opening() };
         let mut chat = Chat::begin(sim, next);
@@ -370,11 +397,7 @@ fn groups_of(customer: &str) -> BTreeSet<String> {
         );
         sim = chat.sim;
     }
-    let group = |notice: &Notice| match &notice.what {
-        What::Decided { group, .. } => group.clone(),
-        _ => None,
-    };
-    sim.notices.iter().filter_map(group).collect()
+    sim
 }
 
 fn policy(text: &str) -> Policy {

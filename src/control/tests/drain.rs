@@ -19,7 +19,7 @@ const CUT: &str = "
 const REFERRED: &str = "
     > drain
     > wait 60
-    reroute attended bot started
+    reroute handed_over bot started
     refer caller to sip:bot@10.0.0.9 in the place of bot
 ";
 
@@ -182,10 +182,10 @@ fn the_callers_side_takes_our_place() {
         > caller refer 200 last
         bye bot
         close bot
-        rerouted attended bot after 0 gap None
+        rerouted handed_over bot after 0 gap None
         bye caller
         close caller
-        ended: moved by REFER; talk 60000 peak low lost 6"
+        ended: handed over; talk 60000 peak low lost 6"
     );
     check(settings, &scenario, Departures { handed_over: 1, ..Departures::default() });
 }
@@ -196,7 +196,7 @@ fn a_side_that_knows_no_refer_is_led_past_us() {
     let scenario = format!(
         "{REFERRED}
         > caller refer 501 last
-        reroute attended bot failed: 501 said so
+        reroute handed_over bot failed: 501 said so
         bridge caller bot
         reinvite caller [0 sendrecv at 198.51.100.7:4000]
         > caller agrees 200 0
@@ -210,7 +210,6 @@ fn a_side_that_knows_no_refer_is_led_past_us() {
         leave bot
         close caller
         close bot
-        rerouted bridge bot after 0 gap None
         ended: handed over; talk 60000 peak low lost 6"
     );
     check(settings, &scenario, Departures { handed_over: 1, ..Departures::default() });

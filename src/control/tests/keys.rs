@@ -1,6 +1,6 @@
 //! Scenarios of keys, spoken texts, prompts that are cut short, and input that nobody may see.
 
-use super::script::{check, check_with};
+use super::script::{check, check_with, told};
 use super::sim::settings;
 
 /// A connected call of the help line.
@@ -63,6 +63,21 @@ fn a_key_is_heard_once_however_it_comes() {
         {OVER}
         ended: BYE received; talk 1000 peak low lost 6"
     ));
+}
+
+#[test]
+fn tones_of_a_side_without_events_are_pressed_for_one_that_has_them() {
+    for (offer, answer, expected) in [
+        ("0", "0 101", vec!["press bot 5"]),
+        ("0,101", "0", vec!["press caller 6"]),
+        ("0", "0", vec![]),
+        ("0,101", "0 101", vec![]),
+    ] {
+        let steps = ["caller acks", "caller sounds 5", "wait 1", "bot sounds 6", "caller byes"];
+        let lines = told(&format!("> invite to=help sdp={offer}\n> bot answers {answer}\n> {}", steps.join("\n> ")));
+        let pressed: Vec<&String> = lines.iter().filter(|line| line.starts_with("press")).collect();
+        assert_eq!(pressed, expected, "{offer} and {answer}: {lines:#?}");
+    }
 }
 
 #[test]
@@ -278,7 +293,7 @@ fn who_takes_the_callers_place_types_in_secret_too() {
         > caller refers sip:human@10.0.0.9
         open human
         invite human [0 8 9 96 101 102 sendrecv]
-        reroute referred human started
+        reroute caller_replaced human started
         > human answers 0 101
         configure human Pcmu/0 SendRecv
         notify caller 200 OK
@@ -289,7 +304,7 @@ fn who_takes_the_callers_place_types_in_secret_too() {
         bye caller
         close caller
         > human hears bot
-        rerouted referred human after 0 gap Some(0)
+        rerouted caller_replaced human after 0 gap Some(0)
         > human presses 4
         key caller • event
         > human presses #

@@ -325,7 +325,7 @@ fn the_caller_transfers_the_bot() {
         "{TALKING}> caller refers sip:human@10.0.0.9
         open human
         invite human [0 8 9 96 101 102 sendrecv]
-        reroute referred human started
+        reroute caller_replaced human started
         > caller byes
         > human answers 0 101
         configure human Pcmu/0 SendRecv
@@ -335,7 +335,7 @@ fn the_caller_transfers_the_bot() {
         tap human on
         close caller
         > human hears bot
-        rerouted referred human after 0 gap Some(0)
+        rerouted caller_replaced human after 0 gap Some(0)
         > human is angry
         observed caller anger high
         decided angry after-sales@1
@@ -361,7 +361,7 @@ fn the_caller_transfers_the_bot_and_both_hang_up() {
         "{TALKING}> caller refers sip:human@10.0.0.9
         open human
         invite human [0 8 9 96 101 102 sendrecv]
-        reroute referred human started
+        reroute caller_replaced human started
         > caller byes
         > bot byes
         close caller

@@ -46,6 +46,7 @@ fn whoever_hears_it_may_end_it() {
         > wait 1
         > bot speaks 480
         > bot sounds 7
+        press caller 7
         stop bot
         key callee 7 audio
         {ended}

@@ -3,7 +3,7 @@
 use crate::notice::What;
 
 /// What some of the sequences reach, in order.
-pub(super) const REACHED: [&str; 99] = [
+pub(super) const REACHED: [&str; 103] = [
     "alert",
     "answered",
     "asterisk done",
@@ -68,10 +68,12 @@ pub(super) const REACHED: [&str; 99] = [
     "reroute asterisk",
     "reroute attended",
     "reroute bridge",
+    "reroute caller_replaced",
     "reroute crm",
     "reroute failed asterisk",
     "reroute failed attended",
     "reroute failed bridge",
+    "reroute failed caller_replaced",
     "reroute failed crm",
     "reroute failed info",
     "reroute failed refer",
@@ -83,6 +85,8 @@ pub(super) const REACHED: [&str; 99] = [
     "rerouted attended false",
     "rerouted bridge false",
     "rerouted bridge true",
+    "rerouted caller_replaced false",
+    "rerouted caller_replaced true",
     "rerouted crm false",
     "rerouted info false",
     "rerouted refer false",

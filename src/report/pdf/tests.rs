@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use super::super::tests::month;
+use super::super::{ReportError, ReportFormat};
 use super::*;
 use crate::reporting::typeface;
 
@@ -94,6 +95,19 @@ fn font() -> Option<Typeface> {
         skipped("this machine has no font");
     }
     typeface
+}
+
+/// Boxes for every character are no report: who sees none puts it right, and the report is written then.
+#[test]
+fn a_font_without_the_signs_of_a_language_is_none() {
+    let latin = std::fs::read("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf").ok();
+    let Some(latin) = latin.and_then(|bytes| Typeface::new(bytes.into(), 0)) else {
+        return skipped("this machine has no font of Latin letters alone");
+    };
+    assert!(!latin.has_han());
+    let written = |language| ReportFormat::Pdf.write(&month(), language, Some(&latin));
+    assert!(matches!(written(Language::Zh), Err(ReportError::NoFont)));
+    assert!(written(Language::En).is_ok());
 }
 
 fn text_of(pdf: &[u8]) -> Option<String> {

@@ -31,6 +31,23 @@ fn a_whole_configuration() {
 }
 
 #[test]
+fn reports_that_calls_are_not_kept_for_are_named() {
+    let of = |kept: u64| {
+        let text = format!("[store]\nkeep_days = {kept}\n[reports]\n{MAIN}");
+        let settings = Settings::parse(&text, Path::new("calmline.toml")).expect("a configuration");
+        reports::never_whole(&settings)
+    };
+    assert_eq!(of(32), Vec::<String>::new());
+    let line = |name: &str, kept, least| {
+        format!(
+            "reports: none of a {name} is ever written or sent: store.keep_days is {kept}, expected {least} at least"
+        )
+    };
+    assert_eq!(of(31), [line("month", 31, 32)]);
+    assert_eq!(of(7), [line("week", 7, 8), line("month", 7, 32)]);
+}
+
+#[test]
 fn certificates_and_passwords_are_looked_at() {
     let sip = "[sip.tls]\ncertificate = \"us.pem\"\nkey = \"us.key\"\n\
                [trunks.a]\ncredentials = { user = \"us\", password_file = \"a.password\" }\n";

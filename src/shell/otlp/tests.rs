@@ -151,6 +151,6 @@ fn call(id: &str) -> [Notice; 3] {
         peak_level: "low".to_owned(),
         packets_lost: 0,
     };
-    let answered = What::CallAnswered { target: "bot".to_owned(), setup_ms: 9 };
+    let answered = What::CallAnswered { target: "bot".to_owned(), setup_ms: 9, uncalled: false, groups: Vec::new() };
     [started, answered, ended].map(|what| Notice { call: id.to_owned(), call_ms: 0, what })
 }

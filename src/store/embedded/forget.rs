@@ -98,10 +98,10 @@ impl Embedded {
         self.slots().destroy(&seats, &Class::ALL).map_err(|error| error.to_string())?;
         self.notices.apply(notices)?;
         self.unnote_reels(places.iter().map(name_in))?;
+        self.site().map_or(Ok(()), |site| site.forget_facts(places))?;
         for place in places {
             self.unindex(&name_in(place))?;
             self.facts.remove(place)?;
-            self.site().map_or(Ok(()), |site| site.forget_facts(place))?;
             self.calls.remove(place)?;
         }
         Ok(())

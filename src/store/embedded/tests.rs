@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::accounts::Account;
 use crate::crm::{Parcel, State as ParcelState};
+use crate::export::{ExportFormat, ExportTable, ExportWriter};
 use crate::notice_samples::one_of_each;
 use crate::store::keys::MasterKey;
 use crate::store::trees::tests::{break_once_at, database};
@@ -148,6 +149,25 @@ fn what_comes_of_a_call_late_changes_nothing_else_that_reports_know() {
         assert_eq!(told, Ok(Moment(BEGAN)));
         assert_eq!(facts(&store), [CallFacts { satisfied: Some(5), ..before[0].clone() }]);
     }
+}
+
+#[test]
+fn calls_are_exported_as_they_were_when_words_and_timelines_are_forgotten() {
+    let place = Place::new();
+    let store = place.open();
+    store.keep(&mut Running::default(), &samples()).expect("written");
+    let rows = |store: &Embedded| {
+        let mut writer = ExportWriter::new(ExportTable::Calls, ExportFormat::Csv).expect("begun");
+        let each =
+            &mut |record: &CallRecord, facts: &CallFacts| writer.add(record, facts).map_err(|error| error.to_string());
+        store.records(Moment(0), Moment(u64::MAX), each).expect("readable");
+        String::from_utf8(writer.end().expect("a file")).expect("text")
+    };
+    let before = rows(&store);
+    for class in [Class::Words, Class::Timeline] {
+        assert!(store.forget_class_before(class, Moment(u64::MAX), 10).expect("written") > 0);
+    }
+    assert_eq!(rows(&store), before);
 }
 
 #[test]

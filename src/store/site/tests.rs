@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::accounts::Account;
 use crate::metrics::Metrics;
+use crate::notice::What;
 use crate::report::Minutes;
 use crate::settings::{DatabaseSettings, MasterKeySource, SiteSettings, StoreSettings};
 use crate::store::embedded::Running;
@@ -290,6 +291,30 @@ fn reports_are_of_all_nodes_and_made_once() {
     b.note_minute(minute(1_442), false).expect("written");
     let minutes = a.minutes(minute(0), minute(1_445), minute(1_445)).expect("readable");
     assert_eq!(minutes, Minutes { known: 5, up: 2, ready: 1 }, "any of them was up");
+}
+
+#[test]
+fn reports_of_all_nodes_count_no_calls_of_a_tenant_that_is_erased() {
+    let Some(nodes) = Nodes::new() else { return };
+    let (a, b) = (nodes.open("a"), nodes.open("b"));
+    for (node, number, tenant) in [(&a, 1, "shop"), (&a, 2, "other"), (&b, 3, "shop")] {
+        let mut kept = call(number, BEGAN + number);
+        if let What::CallStarted { tags, .. } = &mut kept[0].notice.what {
+            tags.tenant = Some(tenant.to_owned());
+        }
+        node.keep(&mut Running::default(), &kept).expect("written");
+    }
+    let counted = || {
+        let mut counted = Vec::new();
+        let each = &mut |moment: Moment, _: &CallFacts| counted.push(moment.0 - BEGAN);
+        b.facts(Moment(0), Moment(u64::MAX), each).expect("readable");
+        counted
+    };
+    assert_eq!(counted(), [1, 2, 3]);
+    assert_eq!(a.erase_tenant("shop").expect("written").expect("nobody is held").calls, 1);
+    assert_eq!(counted(), [2, 3], "each node erases its own");
+    assert_eq!(b.erase_tenant("shop").expect("written").expect("nobody is held").calls, 1);
+    assert_eq!(counted(), [2]);
 }
 
 #[test]

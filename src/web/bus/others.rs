@@ -133,8 +133,10 @@ fn told(record: &CallRecord) -> ToldCall {
         let (route, scenario) = (record.route.clone(), record.scenario.clone());
         let mut begun = vec![(record.started, What::CallStarted { from, to, route, scenario, tags })];
         let answered = record.answered.zip(record.target.clone()).zip(record.setup_ms);
-        begun
-            .extend(answered.map(|((answered, target), setup_ms)| (answered, What::CallAnswered { target, setup_ms })));
+        let (uncalled, groups) = (record.fork.is_some() || record.channel.is_some(), record.groups.clone());
+        begun.extend(answered.map(|((answered, target), setup_ms)| {
+            (answered, What::CallAnswered { target, setup_ms, uncalled, groups })
+        }));
         let timed = |(time, what): (Moment, What)| TimedNotice {
             time,
             notice: Notice { call: record.id.clone(), call_ms: time.0.saturating_sub(record.started.0), what },

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::notice::Breach;
+use super::{CallRecord, DEEDS_MAX, push};
+use crate::notice::{Breach, CALLER_REPLACED, HANDED_OVER, Notice, What};
 
 /// How far a prompt came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -74,6 +75,13 @@ pub struct Reroute {
     pub reason: Option<String>,
 }
 
+impl Reroute {
+    /// Whether it is about moving the caller to somebody else, who serves from then on.
+    pub fn moves_caller(&self) -> bool {
+        !matches!(self.via.as_str(), CALLER_REPLACED | HANDED_OVER)
+    }
+}
+
 /// A compliance rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Breached {
@@ -82,4 +90,82 @@ pub struct Breached {
     /// Which, and how.
     #[serde(flatten)]
     pub breach: Breach,
+}
+
+impl CallRecord {
+    pub(super) fn apply_prompt(&mut self, notice: &Notice) {
+        let call_ms = notice.call_ms;
+        let prompt = match &notice.what {
+            What::PromptStarted { file, party, prompt, reaction_ms } => Prompt {
+                call_ms,
+                prompt: *prompt,
+                file: file.clone(),
+                party: party.clone(),
+                reaction_ms: Some(*reaction_ms),
+                outcome: PromptOutcome::Playing,
+                reason: None,
+            },
+            What::PromptFailed { file, party, prompt, reason } => Prompt {
+                call_ms,
+                prompt: *prompt,
+                file: file.clone(),
+                party: party.clone(),
+                reaction_ms: None,
+                outcome: PromptOutcome::Failed,
+                reason: Some(reason.clone()),
+            },
+            What::PromptEnded { prompt, completed, .. } => {
+                if let Some(prompt) = self.prompts.iter_mut().rev().find(|each| each.prompt == *prompt) {
+                    prompt.outcome = if *completed { PromptOutcome::Completed } else { PromptOutcome::Cut };
+                }
+                return;
+            }
+            _ => return,
+        };
+        push(&mut self.prompts, prompt, DEEDS_MAX);
+    }
+
+    pub(super) fn apply_reroute(&mut self, notice: &Notice) {
+        match &notice.what {
+            What::RerouteStarted { via, target } => {
+                self.reroute(notice.call_ms, via, target);
+            }
+            What::Rerouted { via, target, answer_ms, gap_ms } => {
+                let reroute = self.reroute(notice.call_ms, via, target);
+                reroute.outcome = RerouteOutcome::Done;
+                reroute.answer_ms = Some(*answer_ms);
+                reroute.gap_ms = *gap_ms;
+                if via != CALLER_REPLACED {
+                    self.target = Some(target.clone());
+                }
+            }
+            What::RerouteFailed { via, target, reason } => {
+                let reroute = self.reroute(notice.call_ms, via, target);
+                reroute.outcome = RerouteOutcome::Failed;
+                reroute.reason = Some(reason.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// The open re-route to `target`, or a new one.
+    fn reroute(&mut self, call_ms: u64, via: &str, target: &str) -> &mut Reroute {
+        let open = self.reroutes.iter().rposition(|reroute| {
+            reroute.outcome == RerouteOutcome::Trying && reroute.via == via && reroute.target == target
+        });
+        let index = open.unwrap_or_else(|| {
+            let reroute = Reroute {
+                call_ms,
+                via: via.to_owned(),
+                target: target.to_owned(),
+                outcome: RerouteOutcome::Trying,
+                answer_ms: None,
+                gap_ms: None,
+                reason: None,
+            };
+            push(&mut self.reroutes, reroute, DEEDS_MAX);
+            self.reroutes.len() - 1
+        });
+        &mut self.reroutes[index]
+    }
 }
