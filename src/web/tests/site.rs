@@ -67,7 +67,7 @@ async fn connect(by: &Node, at: &mut Node, known_by: &str, supervisor: u32) {
         let asked = asked_of_control(at).await;
         assert!(matches!(asked.order, Order::AdmitBrowser { .. }), "{:?}", asked.order);
         let receiver = SocketAddr::from(([127, 0, 0, 1], 9));
-        let admitted = Done::Browser { supervisor, leg: LegId(supervisor.into()), receiver };
+        let admitted = Done::Browser { supervisor, leg: LegId(supervisor), receiver };
         asked.answer.expect("it waits").send(Ok(admitted)).expect("it waits still");
     };
     let (reply, ()) = tokio::join!(asking, admitting);
