@@ -135,12 +135,7 @@ impl Metrics {
             What::CallRefused { code, .. } => self.count(&CALLS_REFUSED, &[&code.to_string()], 1),
             What::CallRedirected { target, .. } => self.count(&CALLS_REDIRECTED, &[target], 1),
             What::LoadChanged { load, .. } => self.count(&LOAD_CHANGES, &[load], 1),
-            What::CallAnswered { setup_ms, uncalled, .. } => {
-                self.count(&CALLS_ANSWERED, &[], 1);
-                if !uncalled {
-                    self.record_ms_of(call, &CALL_SETUP, &[], *setup_ms);
-                }
-            }
+            What::CallAnswered { .. } => self.observe_answer(call, &notice.what),
             What::CallForked { source, again: false, .. } => self.count(&FORKS, &[source], 1),
             What::CallForked { again: true, .. } | What::ForkPaused { .. } | What::PriorityChanged(_) => {}
             What::ChatOpened { .. }
@@ -194,6 +189,14 @@ impl Metrics {
             What::AudioMissed { missed_ms, .. } => self.count(&AUDIO_MISSED, &[], missed_ms / 20),
             What::AudioClosed { .. } => self.gauge(&AUDIO_CLIENTS, &[]).decrement(1.0),
             What::CallEnded { .. } => self.observe_end(call, &notice.what),
+        }
+    }
+
+    fn observe_answer(&self, call: &str, what: &What) {
+        let What::CallAnswered { setup_ms, uncalled, .. } = what else { return };
+        self.count(&CALLS_ANSWERED, &[], 1);
+        if !uncalled {
+            self.record_ms_of(call, &CALL_SETUP, &[], *setup_ms);
         }
     }
 

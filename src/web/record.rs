@@ -396,13 +396,7 @@ impl CallRecord {
             What::Bypassed { .. } => self.bypassed = true,
             What::BypassEnded { .. } => self.bypassed = false,
             What::CallForked { .. } | What::ForkPaused { .. } => self.apply_fork(&notice.what),
-            What::CallAnswered { target, setup_ms, groups, .. } => {
-                self.state = State::Answered;
-                self.answered = Some(now);
-                self.target = Some(target.clone());
-                self.setup_ms = Some(*setup_ms);
-                self.groups.clone_from(groups);
-            }
+            What::CallAnswered { .. } => self.apply_answer(&notice.what, now),
             What::Decided { .. } => self.apply_decision(notice),
             What::ServiceSwitched { .. } => self.apply_service(notice),
             What::PromptStarted { .. } | What::PromptEnded { .. } | What::PromptFailed { .. } => {
@@ -422,6 +416,15 @@ impl CallRecord {
             What::CallEnded { .. } => self.apply_end(&notice.what, now),
         }
         push(&mut self.events, TimedNotice { time: now, notice: notice.clone() }, EVENTS_MAX);
+    }
+
+    fn apply_answer(&mut self, what: &What, now: Moment) {
+        let What::CallAnswered { target, setup_ms, groups, .. } = what else { return };
+        self.state = State::Answered;
+        self.answered = Some(now);
+        self.target = Some(target.clone());
+        self.setup_ms = Some(*setup_ms);
+        self.groups.clone_from(groups);
     }
 
     fn apply_end(&mut self, what: &What, now: Moment) {
