@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// When it cannot be written; then what was there is there, unless only its folder could not be made sure of.
 pub(crate) fn write_whole(path: &Path, octets: &[u8], mode: Option<u32>) -> io::Result<()> {
     let fresh = beside(path, "new");
-    let placed = write(&fresh, octets, mode).and_then(|()| fs::rename(&fresh, path));
+    let placed = written(&fresh, octets, mode).and_then(|_| fs::rename(&fresh, path));
     if placed.is_err() {
         // What is left of it is in nobody's way, should this fail too.
         let _ = fs::remove_file(&fresh);
@@ -46,7 +46,11 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn write(path: &Path, octets: &[u8], mode: Option<u32>) -> io::Result<()> {
+/// A file at `path` alone, on the disk when it is returned; `mode` as of `write_whole`.
+///
+/// # Errors
+/// When it cannot be written; then some of it may be there.
+pub(crate) fn written(path: &Path, octets: &[u8], mode: Option<u32>) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     let mut file = options.mode(mode.unwrap_or(0o666)).open(path)?;
@@ -55,7 +59,8 @@ fn write(path: &Path, octets: &[u8], mode: Option<u32>) -> io::Result<()> {
         file.set_permissions(Permissions::from_mode(mode))?;
     }
     file.write_all(octets)?;
-    file.sync_all()
+    file.sync_all()?;
+    Ok(file)
 }
 
 #[cfg(test)]

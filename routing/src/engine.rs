@@ -219,7 +219,7 @@ pub fn warn_at(policies: &[Policy], scenario: &str) -> Option<f32> {
 pub fn groups(policies: &[Policy], opening: &Opening) -> Vec<String> {
     let compare =
         policies.iter().filter(|policy| policy.covers(&opening.scenario)).filter_map(|policy| policy.split.as_ref());
-    compare.map(|split| split.group_in_words(opening.caller.as_deref(), &opening.id)).collect()
+    compare.map(|split| split.in_words(split.group(opening.caller.as_deref(), &opening.id))).collect()
 }
 
 #[cfg(test)]

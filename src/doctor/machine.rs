@@ -258,25 +258,21 @@ pub(super) fn ranges(text: &str) -> Vec<(u16, u16)> {
 
 /// The user of `calmline.service`, where that is installed and is not root's.
 fn service_user() -> Option<String> {
-    let asked = Command::new("systemctl")
-        .args(["show", "--property=User", "--value", "calmline.service"])
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    let user = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
+    let user = shown_by("systemctl", &["show", "--property=User", "--value", "calmline.service"])?;
     (!user.is_empty() && user != "root").then_some(user)
 }
 
 /// What systemd says of the clock; `None` where it is not there to be asked.
 fn synchronised() -> Option<bool> {
-    let asked = Command::new("timedatectl")
-        .args(["show", "--property=NTPSynchronized", "--value"])
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    match String::from_utf8_lossy(&asked.stdout).trim() {
+    match shown_by("timedatectl", &["show", "--property=NTPSynchronized", "--value"])?.as_str() {
         "yes" => Some(true),
         "no" => Some(false),
         _ => None,
     }
+}
+
+/// What a program of the system shows; `None` where it is not there.
+fn shown_by(program: &str, arguments: &[&str]) -> Option<String> {
+    let asked = Command::new(program).args(arguments).stderr(Stdio::null()).output().ok()?;
+    Some(String::from_utf8_lossy(&asked.stdout).trim().to_owned())
 }

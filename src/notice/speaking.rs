@@ -201,6 +201,11 @@ impl What {
         // Steps with words name those that a lexicon has; suggestions tell what they answer.
         matches!(self, What::Said { .. } | What::AnswersSuggested(_) | What::Observed { words: Some(_), .. })
     }
+
+    /// Whether a caller refuses that words are heard and kept.
+    pub fn refuses_words(&self) -> bool {
+        matches!(self, What::Consent { state, .. } if state == "refused")
+    }
 }
 
 /// What a party speaks, by its first speech.

@@ -124,7 +124,6 @@ impl From<&CallRecord> for CallFacts {
         // Older versions tell a group with the decisions alone.
         let decided = record.decisions.iter().filter_map(|decision| decision.because.group.as_ref());
         let groups = record.groups.iter().chain(decided).cloned().collect();
-        let was_called = record.fork.is_none() && record.channel.is_none();
         // The end of every call tells one; only what was observed has a time.
         let heard = record.peak.as_ref().filter(|peak| peak.call_ms.is_some());
         let mut facts = Self {
@@ -134,7 +133,7 @@ impl From<&CallRecord> for CallFacts {
             target: record.target.clone(),
             groups,
             answered: record.answered.is_some(),
-            setup_ms: record.setup_ms.filter(|_| was_called),
+            setup_ms: record.setup_ms.filter(|_| record.was_called()),
             talk_ms: record.talk_ms.unwrap_or_default(),
             until_high_ms: high_ms.zip(answered_ms).map(|(high, answered)| high.saturating_sub(answered)),
             acted: level == "high" && first_deed.is_some(),

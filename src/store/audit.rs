@@ -10,7 +10,7 @@ mod trail;
 mod verify;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::keys::KeyRing;
-use crate::durable::{beside, sync_folder};
+use crate::durable::{beside, sync_folder, written};
 pub use search::{AuditFound, AuditWanted, search};
 pub use tidy::tidy;
 pub use trail::Trail;
@@ -295,19 +295,12 @@ fn new_segment(folder: &Path, first: u64, after: &Code) -> io::Result<(File, u64
     let mut text = Vec::new();
     push_line(&mut text, &Line::Segment { calmline_audit: VERSION, first, after: STANDARD.encode(after) });
     let fresh = beside(&name_of(folder, first, 0), "new");
-    let placed = written(&fresh, &text).and_then(|file| place(&fresh, folder, first).map(|()| file));
+    let placed = written(&fresh, &text, Some(0o600)).and_then(|file| place(&fresh, folder, first).map(|()| file));
     if placed.is_err() {
         // What is left of it is no file of a trail.
         let _ = fs::remove_file(&fresh);
     }
     Ok((placed?, text.len() as u64))
-}
-
-fn written(path: &Path, text: &[u8]) -> io::Result<File> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(text)?;
-    file.sync_all()?;
-    Ok(file)
 }
 
 /// Gives a file the first name of entry `first` that nobody has; where that fails, nobody has it.

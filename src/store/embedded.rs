@@ -145,7 +145,7 @@ impl Running {
             let name = || keys.blind(kept.notice.call.as_bytes());
             match &kept.notice.what {
                 What::CallEnded { .. } => drop(self.calls.remove(&name())),
-                What::Consent { state, .. } if state == "refused" => self.note_refused(keys, &kept.notice.call),
+                what if what.refuses_words() => self.note_refused(keys, &kept.notice.call),
                 _ => {}
             }
         }
@@ -308,7 +308,7 @@ impl Embedded {
                     ended.push(name);
                     refused.extend(running.refused.get(&name));
                 }
-                What::Consent { state, .. } if state == "refused" => refused.push(name),
+                what if what.refuses_words() => refused.push(name),
                 _ => {}
             }
         }

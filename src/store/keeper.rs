@@ -65,7 +65,7 @@ struct Refused(Arc<Mutex<BTreeSet<String>>>);
 impl Refused {
     /// Takes note of a notice that gets lost.
     fn note(&self, lost: &Notice) {
-        if !is_refusal(&lost.what) {
+        if !lost.what.refuses_words() {
             return;
         }
         let mut calls = self.calls();
@@ -442,11 +442,6 @@ impl Writer {
         }
         embedded.bytes().into_iter().for_each(|bytes| self.metrics.set_store_bytes(bytes));
     }
-}
-
-/// Whether a caller does not agree that words are kept.
-fn is_refusal(what: &What) -> bool {
-    matches!(what, What::Consent { state, .. } if state == "refused")
 }
 
 /// Whether what sled says of a folder means that its files are not as it wrote them.

@@ -296,9 +296,7 @@ impl State {
         if self.ring.len() == RING_MAX {
             self.ring.pop_front();
         }
-        if let What::Consent { state: consent, .. } = &notice.what
-            && consent == "refused"
-        {
+        if notice.what.refuses_words() {
             // What was said before, or read of it, is for nobody who asks later.
             self.ring.retain(|event| event.call != notice.call || !event.has_words);
             self.pending.forget_words(&notice.call);

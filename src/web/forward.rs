@@ -105,18 +105,30 @@ pub(super) async fn forward(app: &App, who: &Who, there: Whereabouts, request: R
         return there.ask_there().into_response();
     }
     let session = cut::session_of(who, &request);
-    let outcome = carry(app, (carrier, store), who, &there, request).await;
-    if let (Some(session), Ok(answer)) = (session, &outcome) {
+    let answered = carry(app, (carrier, store), who, &there, request).await;
+    if let (Some(session), Ok(answer)) = (session, &answered) {
         cut::with_session(app, session, &there, answer);
     }
+    answered.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// Has a node answer a request, and counts what came of it.
+async fn carry(
+    app: &App,
+    by: (&Carrier, &Store),
+    who: &Who,
+    there: &Whereabouts,
+    request: Request,
+) -> Result<Response, Problem> {
+    let outcome = ask(app, by, who, there, request).await;
     app.metrics.count_order_carried("out", outcome.as_ref().map_or_else(|refused| refused.1, |_| "answered"));
-    outcome.unwrap_or_else(|(why, _)| why.into_response())
+    outcome.map_err(|(why, _)| why)
 }
 
 /// What is told of a request that has no answer, and what is counted of it.
 type Refused = (Problem, &'static str);
 
-async fn carry(
+async fn ask(
     app: &App,
     (carrier, store): (&Carrier, &Store),
     who: &Who,

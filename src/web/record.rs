@@ -450,6 +450,11 @@ impl CallRecord {
         }
     }
 
+    /// Whether somebody was called: a call in our path, none that is forked to us, no chat and no recording.
+    pub fn was_called(&self) -> bool {
+        self.fork.is_none() && self.channel.is_none()
+    }
+
     /// How the caller came: `phone`, what a forked call comes by, or the channel of a chat.
     pub fn came_by(&self) -> &str {
         let forked = self.fork.as_ref().map(|fork| fork.source.as_str());

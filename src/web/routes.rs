@@ -189,11 +189,12 @@ async fn admit(State(app): State<App>, path: Option<MatchedPath>, mut request: R
     let vouched = request.extensions().get::<Vouched>().map(|Vouched(who)| who.clone());
     let known = vouched.or_else(|| known(&app, request.method(), request.headers()));
     let Some(who) = known else {
-        if let Err(refused) = app.count_stranger(request.extensions().get(), request.headers()) {
-            return *refused;
-        }
         if let Some(Peer(peer)) = request.extensions().get() {
-            app.denials.note(Asker::Stranger(address(*peer, request.headers())), StatusCode::UNAUTHORIZED);
+            let stranger = Asker::Stranger(address(*peer, request.headers()));
+            if let Err(refused) = app.count(stranger) {
+                return *refused;
+            }
+            app.denials.note(stranger, StatusCode::UNAUTHORIZED);
         }
         let detail = "send `Authorization: Bearer` with the API token, or sign in";
         return Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();

@@ -71,9 +71,9 @@ impl Call {
         let mut shares = Vec::with_capacity(policies.len());
         for (policy, text) in policies.iter().enumerate() {
             let split = text.split.as_ref();
-            let (caller, id) = (opening.caller.as_deref(), &opening.id);
-            let group = split.map(|split| split.group(caller, id));
-            shares.push(Share { actions: 0, group: split.map(|split| split.group_in_words(caller, id)) });
+            let group = split.map(|split| split.group(opening.caller.as_deref(), &opening.id));
+            let in_words = split.zip(group).map(|(split, group)| split.in_words(group));
+            shares.push(Share { actions: 0, group: in_words });
             let covered = text.rules.iter().enumerate().filter(|_| text.covers(scenario));
             for (at, rule) in covered {
                 let in_scenario = rule.when.scenario.as_deref().is_none_or(|own| own == scenario);

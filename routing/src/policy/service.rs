@@ -108,9 +108,9 @@ impl Split {
         if dealt < self.share { Group::Treatment } else { Group::Control }
     }
 
-    /// The same in words, e.g. `wording: control`.
-    pub fn group_in_words(&self, caller: Option<&str>, call: &str) -> String {
-        format!("{}: {}", self.id, self.group(caller, call).as_str())
+    /// One of its groups in words, e.g. `wording: control`.
+    pub fn in_words(&self, group: Group) -> String {
+        format!("{}: {}", self.id, group.as_str())
     }
 }
 

@@ -91,7 +91,8 @@ pub(in super::super) fn admit(shared: &Shared, invite: &Invite) -> Result<Admitt
     let lines = session.lines();
     let seats = seats(&shared.terms.settings, &metadata, lines.iter().map(|line| (line.label.as_str(), line.is_audio)));
     let address = |place: Option<usize>, otherwise: &str| {
-        let participant = place.and_then(|place| speaker(&metadata, &lines[place].label, audio_place(&lines, place)));
+        let of = |place: usize| audio_place(lines.iter().map(|line| line.is_audio), place);
+        let participant = place.and_then(|place| speaker(&metadata, &lines[place].label, of(place)));
         let name = participant.and_then(|participant| participant.names.first());
         name.map_or_else(|| otherwise.to_owned(), |name| name.address.clone())
     };
@@ -164,9 +165,9 @@ fn speaker<'a>(
 }
 
 /// Which of the audio lines one is, and how many there are.
-fn audio_place(lines: &[Line], place: usize) -> (usize, usize) {
-    let audio = |lines: &[Line]| lines.iter().filter(|line| line.is_audio).count();
-    (audio(&lines[..place]), audio(lines))
+fn audio_place(are_audio: impl Iterator<Item = bool>, place: usize) -> (usize, usize) {
+    let audio = are_audio.enumerate().filter(|(_, is_audio)| *is_audio);
+    audio.fold((0, 0), |(before, all), (at, _)| (before + usize::from(at < place), all + 1))
 }
 
 impl Recording {
@@ -189,19 +190,22 @@ impl Recording {
 
     /// Who speaks on the stream of a party, as the metadata has it.
     pub(super) fn participant(&self, leg: LegId) -> Option<&siprec::Participant> {
-        let place = self.lines.iter().position(|line| line.leg == Some(leg))?;
-        let audio = |lines: &[Place]| lines.iter().filter(|line| line.is_audio).count();
-        let of = (audio(&self.lines[..place]), audio(&self.lines));
-        speaker(&self.metadata, &self.lines[place].label, of)
+        let (label, of) = self.stream(leg)?;
+        speaker(&self.metadata, label, of)
     }
 
     /// The same, where nobody else speaks there: what is alone and of which nothing is said may be everybody's.
     pub(super) fn sole_speaker(&self, leg: LegId) -> Option<&siprec::Participant> {
-        let line = self.lines.iter().find(|line| line.leg == Some(leg))?;
-        let speakers = self.metadata.speakers(&line.label).count();
-        let is_alone = self.lines.iter().filter(|line| line.is_audio).count() == 1;
-        let is_mixed = self.metadata.is_mixed(&line.label) == Some(true) || speakers > 1 || (is_alone && speakers == 0);
-        self.participant(leg).filter(|_| !is_mixed)
+        let (label, of) = self.stream(leg)?;
+        let (speakers, (_, streams)) = (self.metadata.speakers(label).count(), of);
+        let is_mixed = self.metadata.is_mixed(label) == Some(true) || speakers > 1 || (streams == 1 && speakers == 0);
+        speaker(&self.metadata, label, of).filter(|_| !is_mixed)
+    }
+
+    /// The label of a party's stream, and which of the audio lines it is.
+    fn stream(&self, leg: LegId) -> Option<(&str, (usize, usize))> {
+        let place = self.lines.iter().position(|line| line.leg == Some(leg))?;
+        Some((&self.lines[place].label, audio_place(self.lines.iter().map(|line| line.is_audio), place)))
     }
 
     /// What is told of the session: who takes part, and whatever else its client has said.

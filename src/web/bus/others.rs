@@ -133,7 +133,7 @@ fn told(record: &CallRecord) -> ToldCall {
         let (route, scenario) = (record.route.clone(), record.scenario.clone());
         let mut begun = vec![(record.started, What::CallStarted { from, to, route, scenario, tags })];
         let answered = record.answered.zip(record.target.clone()).zip(record.setup_ms);
-        let (uncalled, groups) = (record.fork.is_some() || record.channel.is_some(), record.groups.clone());
+        let (uncalled, groups) = (!record.was_called(), record.groups.clone());
         begun.extend(answered.map(|((answered, target), setup_ms)| {
             (answered, What::CallAnswered { target, setup_ms, uncalled, groups })
         }));

@@ -101,10 +101,9 @@ impl There {
         let (Some(carrier), Some(store)) = (&app.carrier, &app.store) else { return true };
         let mut leaves = Request::new(Body::empty());
         (*leaves.method_mut(), *leaves.uri_mut()) = (Method::DELETE, self.place.clone());
-        let outcome = carry(app, (carrier, store), &Who::Machine, &self.node, leaves).await;
-        app.metrics.count_order_carried("out", outcome.as_ref().map_or_else(|refused| refused.1, |_| "answered"));
+        let answered = carry(app, (carrier, store), &Who::Machine, &self.node, leaves).await;
         // One that has left meanwhile is known there no more; a node that is too busy is told again.
-        outcome.is_ok_and(|answer| {
+        answered.is_ok_and(|answer| {
             let status = answer.status();
             !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS
         })
