@@ -65,6 +65,7 @@ use std::time::Duration;
 use forks::siprec::Seat;
 use ipnet::IpNet;
 use media::sdp::Fingerprint;
+use media::tone::{self, Progress, Region};
 use media::{LegId, PromptId, Sound};
 use nlu::masking::Masker;
 use routing::CallKey;
@@ -182,8 +183,15 @@ pub type Random = Box<dyn FnMut(&mut [u8]) + Send>;
 pub struct Sounds {
     /// Prompts and music by file name, as policies name them.
     pub files: BTreeMap<String, Arc<Sound>>,
-    /// The ringback tone, one turn of it.
+    /// The ringback tone, one turn of it; none where nobody is called.
     pub ringback: Option<Arc<Sound>>,
+}
+
+impl Sounds {
+    /// These files, and the ringback tone of a region.
+    pub fn new(files: BTreeMap<String, Arc<Sound>>, region: Region) -> Sounds {
+        Sounds { files, ringback: Some(Arc::new(tone::Pattern::of(region, Progress::Ringback).render())) }
+    }
 }
 
 /// All calls of one server.

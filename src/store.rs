@@ -10,6 +10,7 @@ pub mod backup;
 mod check;
 mod embedded;
 mod exports;
+mod guard;
 mod journal;
 mod keeper;
 pub mod keys;

@@ -1,6 +1,7 @@
-//! What a caller hears who waits for the target of a bridge: music or ringback, between the prompts.
+//! What a caller hears who waits for a target that we have called: music or ringback, between the prompts.
 //!
-//! Begins when the target is called and nothing else plays; ends when the target answers or will not.
+//! Begins when the target is called, or rings for a far end that has asked for it by REFER, and nothing else plays; ends when
+//! the target answers or will not.
 
 use std::sync::Arc;
 

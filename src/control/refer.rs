@@ -55,6 +55,11 @@ impl Referrer {
         Referrer { leg, is_caller: true }
     }
 
+    /// Whether the caller's leg is to be replaced; else the caller stays and waits.
+    pub(super) fn is_caller(&self) -> bool {
+        self.is_caller
+    }
+
     /// Tells how the call to the target goes; the last word from 200 on.
     pub(super) fn tell(&self, context: &mut Context<'_>, code: u16, reason: &str) {
         let reason = reason.to_owned();

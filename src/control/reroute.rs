@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use media::LegId;
-use routing::{Because, Route, Whisper};
+use routing::{Because, Hold, Route, Whisper};
 
 use super::asking::Asking;
 use super::call::{Call, Stage, millis};
@@ -258,6 +258,10 @@ impl Call {
             ringing.early = sdp.or(ringing.early.take());
             if let Errand::Referred(referrer) = &ringing.errand {
                 referrer.tell(context, code, "");
+                let caller_waits = !referrer.is_caller() && code >= 180 && talking.waiting.is_none();
+                if caller_waits {
+                    self.begin_hold(context, &Hold::Ringback);
+                }
             }
         }
     }

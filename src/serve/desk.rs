@@ -197,7 +197,7 @@ impl Desk {
     fn take_up(&mut self, fresh: Fresh) {
         let Fresh { checked, neighbours, outside, keeps_policies, live, taken } = fresh;
         let Checked { settings, policies, judges, recognizer, knowledge, spoken, good: _ } = *checked;
-        let Policies { policies, prompts, ringback, sayings: _, intents: _, texts } = policies;
+        let Policies { policies, prompts, sayings: _, intents: _, texts } = policies;
         show_policies(&policies, &self.metrics, &self.readiness);
         self.audit("configuration", configuration(&policies));
         self.speaker.remember(spoken);
@@ -209,7 +209,7 @@ impl Desk {
             (Some(_), Some(Err(why))) => warn!(why, "the recogniser goes on with the models and phrases that it had"),
             (None, _) | (_, None) => {}
         }
-        let sounds = Sounds { files: prompts, ringback };
+        let sounds = Sounds::new(prompts, settings.media.tones);
         self.zone.clone_from(&settings.policy.zone);
         if self.reels.is_some() && settings.routes.keep_audio() {
             self.readiness.want_reels();

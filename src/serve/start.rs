@@ -220,9 +220,9 @@ type Loaded = (Vec<routing::Policy>, Sounds, BTreeSet<Saying>, BTreeMap<String, 
 /// Reads the policies, and says which are in force.
 fn load_policies(settings: &Settings, metrics: &Metrics, readiness: &Readiness) -> Result<Loaded, Failure> {
     let loaded = Policies::load(settings).map_err(|faults| faulty(&faults))?;
-    let Policies { policies, prompts, ringback, sayings, texts, .. } = loaded;
+    let Policies { policies, prompts, sayings, texts, .. } = loaded;
     show_policies(&policies, metrics, readiness);
-    Ok((policies, Sounds { files: prompts, ringback }, sayings, texts))
+    Ok((policies, Sounds::new(prompts, settings.media.tones), sayings, texts))
 }
 
 pub(super) fn faulty(faults: &[Fault]) -> Failure {

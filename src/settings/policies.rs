@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use media::Sound;
 use media::sound;
-use media::tone::{Pattern, Progress};
 use media::wav::RATE_HZ;
 use routing::{Action, Hold, Language, Policy, Route, Texts, Whisper};
 
@@ -27,8 +26,6 @@ pub struct Policies {
     pub policies: Vec<Policy>,
     /// The prompts and the music that the policies name, by that name, at 8 kHz.
     pub prompts: BTreeMap<String, Arc<Sound>>,
-    /// The ringback tone, when a policy names it.
-    pub ringback: Option<Arc<Sound>>,
     /// The texts that are said in the same words in every call.
     pub sayings: BTreeSet<Saying>,
     /// What the phrases that are listened for can mean.
@@ -180,13 +177,9 @@ impl Policies {
 
     fn add_hold(&mut self, hold: &Hold, settings: &Settings) -> Result<(), (String, String)> {
         match hold {
-            Hold::Ringback => {
-                let tone = Pattern::of(settings.media.tones, Progress::Ringback).render();
-                self.ringback = Some(Arc::new(tone));
-            }
-            Hold::Music(file) => self.add_prompt(file, settings)?,
+            Hold::Ringback => Ok(()),
+            Hold::Music(file) => self.add_prompt(file, settings),
         }
-        Ok(())
     }
 
     fn add_whisper(&mut self, whisper: &Whisper, settings: &Settings) -> Result<(), (String, String)> {

@@ -13,6 +13,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,6 +21,7 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
+use super::guard::Guard;
 use super::keys::KeyRing;
 use crate::durable::{beside, sync_folder, written};
 pub use search::{AuditFound, AuditWanted, search};
@@ -36,6 +38,8 @@ const SEGMENT_BYTES: u64 = 16 << 20;
 const TRIES_MAX: u32 = 1_000;
 /// Numbers beyond are nobody's: a million entries a second reach it after centuries.
 const NUMBER_MAX: u64 = 1 << 53;
+/// How long a process is waited for that is ending.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Version of the files.
 const VERSION: u8 = 1;
 /// Where the end of the chain is noted, so that entries cut off at the end are missed.
@@ -98,15 +102,18 @@ pub struct AuditLog {
     head: File,
     /// No further file could be begun: told once, and tried again at each append.
     is_stuck: bool,
+    /// Nobody else appends meanwhile: two chains in one folder would each break the other.
+    _alone: Guard,
 }
 
 impl AuditLog {
     /// Opens the log of a folder, which is made where there is none.
     ///
     /// # Errors
-    /// When a file cannot be read or written.
+    /// When a file cannot be read or written, and when another process appends to it.
     pub fn open(folder: &Path, keys: &KeyRing) -> io::Result<(Self, Repaired)> {
         fs::create_dir_all(folder)?;
+        let alone = Guard::take(&folder.join(HEAD_FILE), PATIENCE).map_err(io::Error::other)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let head = options.open(folder.join(HEAD_FILE))?;
@@ -125,7 +132,7 @@ impl AuditLog {
             _ => new_segment(folder, next, &end.last)?,
         };
         let (folder, last, checkpoint) = (folder.into(), end.last, end.checkpoint);
-        let log = Self { folder, file, length, next, last, checkpoint, head, is_stuck: false };
+        let log = Self { folder, file, length, next, last, checkpoint, head, is_stuck: false, _alone: alone };
         Ok((log, Repaired { torn_bytes, missing }))
     }
 

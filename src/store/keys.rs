@@ -5,7 +5,6 @@
 //! replaced as a whole: whenever that is cut off, the old one or the new one opens it.
 
 mod command;
-mod guard;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -13,6 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 use std::{fs, io};
 
 use base64::Engine as _;
@@ -25,9 +25,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
+use super::guard::{Guard, Taken};
 use crate::durable::write_whole;
 use crate::hexadecimal::hexadecimal;
-use guard::Guard;
 
 /// Octets of the master, data, index and chain keys.
 pub(super) const KEY_BYTES: usize = 32;
@@ -39,6 +39,9 @@ const HEAD_BYTES: usize = 1 + 4 + NONCE_LEN;
 pub(super) const SEALED_BYTES_MORE: usize = HEAD_BYTES + aead::MAX_TAG_LEN;
 /// Data keys of one store; as many openings are thousands of years of daily ones.
 const KEYS_MAX: usize = 1_000_000;
+
+/// How long another process is waited for: to wrap a million keys takes less.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why keys cannot be had, or a value cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -70,14 +73,9 @@ pub enum KeyError {
         /// Which key in it.
         id: u32,
     },
-    /// Another process changes the key file.
-    #[error("{path}: the keys are being changed: held by {holder}")]
-    Held {
-        /// The lock.
-        path: PathBuf,
-        /// Who has it.
-        holder: String,
-    },
+    /// Another process changes the key file, or its lock cannot be had.
+    #[error("the keys are being changed: {0}")]
+    Taken(#[from] Taken),
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Random,
@@ -236,7 +234,7 @@ impl KeyRing {
     /// When the file cannot be read or written, is of a newer version, or was wrapped by another master key.
     pub fn open(path: &Path, master: &MasterKey) -> Result<Self, KeyError> {
         let wrapping = master.wrapping();
-        let _guard = Guard::take(path)?;
+        let _guard = Guard::take(path, PATIENCE)?;
         let mut file = if path.exists() { read_file(path)? } else { first_keys(&wrapping)? };
         let id = add_data_key(path, &mut file, &wrapping)?;
         // First: a wrong master key must leave the file as it is.
@@ -263,7 +261,7 @@ impl KeyRing {
     /// As [`KeyRing::open`]; then the file is as before, as in [`KeyRing::rotate`].
     pub fn rewrap(path: &Path, old: &MasterKey, new: &MasterKey) -> Result<usize, KeyError> {
         let (old, new) = (old.wrapping(), new.wrapping());
-        let _guard = Guard::take(path)?;
+        let _guard = Guard::take(path, PATIENCE)?;
         let before = read_file(path)?;
         let (file, _) = wrap_all(path, &before, &old, &new)?;
         replace_file(path, &before, &file)?;
@@ -279,7 +277,7 @@ impl KeyRing {
     pub fn rotate(&self, master: &MasterKey) -> Result<Rotated, KeyError> {
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
         let (path, new) = (place.path.clone(), master.wrapping());
-        let _guard = Guard::take(&path)?;
+        let _guard = Guard::take(&path, PATIENCE)?;
         let before = read_file(&path)?;
         let (mut file, master_changed) = wrap_all(&path, &before, &place.wrapping, &new)?;
         let id = add_data_key(&path, &mut file, &new)?;

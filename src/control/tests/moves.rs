@@ -272,11 +272,15 @@ fn the_bot_transfers_the_caller() {
         reroute referred human started
         > human rings 180
         notify bot 180
+        play caller Replace again and again
+        > human rings 180
+        notify bot 180
         > bot refers sip:spare@10.0.0.9
         notify bot 491 another re-route is under way
         > human answers 0 101
         configure human Pcmu/0 SendRecv
         notify bot 200 OK
+        stop caller
         bridge caller human
         bye bot
         close bot
@@ -299,6 +303,9 @@ fn the_bot_transfers_the_caller_and_hangs_up_at_once() {
         reroute referred referred started
         > bot byes
         close bot
+        > other rings 180
+        notify bot 180
+        play caller Replace again and again
         > other fails 486 Busy
         close other
         notify bot 486

@@ -81,12 +81,12 @@ fn numbers_that_no_entry_has_do_not_stop_the_log() {
         format!("{{\"seq\":{largest},\"unix_ms\":1,\"body\":\"\",\"code\":\"\"}}\n"),
         format!("{{\"checkpoint\":{largest},\"unix_ms\":1,\"code\":\"\",\"signature\":\"\"}}\n"),
     ] {
-        let trail = Made::of(3);
+        let mut trail = Made::of(3);
         let path = files_in(&trail.folder()).expect("files").remove(0);
         let kept = fs::read(&path).expect("bytes");
         fs::write(&path, [kept.as_slice(), line.as_bytes()].concat()).expect("written");
-        let (mut log, _) = AuditLog::open(&trail.folder(), &trail.keys).expect("it opens");
-        log.append(&trail.keys, 9, &[entry(4)]).expect("written");
+        trail.reopen();
+        trail.append(9, &[entry(4)]).expect("written");
         let mut entries = 0;
         let verified = verify(&trail.as_read(), &trail.keys, &mut |_, _, _| entries += 1).expect("read");
         assert_eq!((entries, verified.findings.is_empty()), (4, false), "{line}");
@@ -110,10 +110,8 @@ fn an_entry_that_was_cut_in_the_middle_is_taken_back() {
     let path = files_in(&trail.folder()).expect("files").remove(0);
     let whole = fs::read(&path).expect("bytes");
     fs::write(&path, [&whole, &b"{\"seq\":11,\"unix_ms\":5,\"bo"[..]].concat()).expect("written");
-    let (mut log, repaired) = AuditLog::open(&trail.folder(), &trail.keys).expect("it opens");
-    assert_eq!(repaired, Repaired { torn_bytes: 25, missing: 0 });
-    log.append(&trail.keys, 2_000, &[entry(11)]).expect("written");
-    trail.log = log;
+    assert_eq!(trail.reopen(), Repaired { torn_bytes: 25, missing: 0 });
+    trail.append(2_000, &[entry(11)]).expect("written");
     assert_eq!(trail.findings(), []);
 }
 
@@ -123,20 +121,16 @@ fn a_file_that_was_only_begun_does_not_count() {
         let mut trail = Made::of(5);
         let begun = trail.folder().join("000000000006-000.log");
         fs::write(&begun, left).expect("written");
-        let (log, repaired) = AuditLog::open(&trail.folder(), &trail.keys).expect("it opens");
-        assert_eq!(repaired, Repaired { torn_bytes: left.len() as u64, missing: 0 });
-        trail.log = log;
-        trail.log.append(&trail.keys, 2_000, &[entry(6)]).expect("written");
+        assert_eq!(trail.reopen(), Repaired { torn_bytes: left.len() as u64, missing: 0 });
+        trail.append(2_000, &[entry(6)]).expect("written");
         assert_eq!((trail.findings(), begun.exists()), (vec![], false));
     }
     // One of somebody else's is no end of the chain either, and stays.
     let mut trail = Made::of(5);
     let strange = trail.folder().join("000000000006-000.log");
     fs::write(&strange, "nobody's line\n").expect("written");
-    let (log, repaired) = AuditLog::open(&trail.folder(), &trail.keys).expect("it opens");
-    assert_eq!((log.last_seq(), repaired), (5, Repaired::default()));
-    trail.log = log;
-    trail.log.append(&trail.keys, 2_000, &[entry(6)]).expect("written");
+    assert_eq!((trail.reopen(), trail.last_seq()), (Repaired::default(), 5));
+    trail.append(2_000, &[entry(6)]).expect("written");
     let files: Vec<String> = trail.findings().into_iter().map(|finding| finding.file).collect();
     assert!(strange.exists() && files.iter().all(|file| file == "000000000006-000.log"), "{files:?}");
 }
@@ -148,22 +142,31 @@ fn what_is_in_the_trail_is_told_so_although_no_further_file_can_be_begun() {
     let taken = beside(&name_of(&trail.folder(), 2, 0), "new");
     fs::create_dir(&taken).expect("a folder in its place");
     let large = AuditEntry { what: serde_json::json!({ "text": "x".repeat(13 << 20) }), ..entry(1) };
-    trail.log.append(&trail.keys, 1, &[large]).expect("the disk has it");
+    trail.append(1, &[large]).expect("the disk has it");
     assert_eq!(files_in(&trail.folder()).expect("files").len(), 1);
-    trail.log.append(&trail.keys, 1, &[entry(2)]).expect("written");
+    trail.append(1, &[entry(2)]).expect("written");
     assert_eq!(files_in(&trail.folder()).expect("files").len(), 2, "tried again");
     assert_eq!(trail.findings(), []);
 }
 
 #[test]
+fn nobody_else_writes_while_the_log_is_open() {
+    let mut trail = Made::of(2);
+    let refused = AuditLog::open(&trail.folder(), &trail.keys).map(drop).expect_err("it is held").to_string();
+    let own = format!("is held by process {} (", std::process::id());
+    assert!(refused.contains(&own) && refused.contains(".head.lock"), "{refused}");
+    trail.append(2_000, &[entry(3)]).expect("written");
+    assert_eq!((trail.findings(), trail.reopen(), trail.last_seq()), (vec![], Repaired::default(), 3));
+}
+
+#[test]
 fn entries_that_vanished_at_the_end_stay_missed() {
-    let trail = Made::of(10);
+    let mut trail = Made::of(10);
     let path = files_in(&trail.folder()).expect("files").remove(0);
     let text = fs::read_to_string(&path).expect("text");
     fs::write(&path, text.lines().take(8).map(|line| format!("{line}\n")).collect::<String>()).expect("written");
-    let (mut log, repaired) = AuditLog::open(&trail.folder(), &trail.keys).expect("it opens");
-    assert_eq!(repaired, Repaired { torn_bytes: 0, missing: 3 });
-    log.append(&trail.keys, 2_000, &[entry(11)]).expect("written");
+    assert_eq!(trail.reopen(), Repaired { torn_bytes: 0, missing: 3 });
+    trail.append(2_000, &[entry(11)]).expect("written");
     let findings = trail.findings();
     assert!(findings.iter().any(|finding| finding.what == "entries 8 to 10 are missing"), "{findings:?}");
 }
@@ -173,7 +176,7 @@ fn long_trails_go_on_in_further_files() {
     let mut trail = Made::of(0);
     let large = AuditEntry { what: serde_json::json!({ "text": "x".repeat(6 << 20) }), ..entry(1) };
     for _ in 0..5 {
-        trail.log.append(&trail.keys, 1, std::slice::from_ref(&large)).expect("written");
+        trail.append(1, std::slice::from_ref(&large)).expect("written");
     }
     assert_eq!(files_in(&trail.folder()).expect("files").len(), 3);
     assert_eq!(trail.findings(), []);
@@ -195,8 +198,7 @@ fn files_in_the_archive_are_read_and_verified_as_all_others() {
     let all = AuditWanted { max: 100, ..AuditWanted::default() };
     assert_eq!(search(&trail.as_read(), &trail.keys, &all).expect("readable").entries.len(), 9);
     // The trail goes on where it was, also after another start.
-    let (log, repaired) = AuditLog::open(&trail.folder(), &trail.keys).expect("it opens");
-    assert_eq!((log.last_seq(), repaired), (9, Repaired::default()));
+    assert_eq!((trail.reopen(), trail.last_seq()), (Repaired::default(), 9));
 
     // A move that was cut off before the file was removed here.
     let archived = files_in(&trail.archive()).expect("files");
@@ -300,12 +302,12 @@ proptest! {
 
     #[test]
     fn whatever_stands_in_the_files_the_log_opens(garbage in prop::collection::vec(any::<u8>(), 0..400)) {
-        let trail = Made::of(3);
+        let mut trail = Made::of(3);
         let path = files_in(&trail.folder()).expect("files").remove(0);
         let kept = fs::read(&path).expect("bytes");
         fs::write(&path, [kept.as_slice(), &garbage].concat()).expect("written");
-        let (mut log, _) = AuditLog::open(&trail.folder(), &trail.keys).expect("it opens");
-        log.append(&trail.keys, 9, &[entry(4)]).expect("written");
+        trail.reopen();
+        trail.append(9, &[entry(4)]).expect("written");
         let mut entries = 0;
         verify(&trail.as_read(), &trail.keys, &mut |_, _, _| entries += 1).expect("read");
         prop_assert_eq!(entries, 4);
@@ -315,7 +317,8 @@ proptest! {
 struct Made {
     root: TempDir,
     keys: KeyRing,
-    log: AuditLog,
+    /// Closed while it is opened again.
+    log: Option<AuditLog>,
 }
 
 impl Made {
@@ -329,7 +332,23 @@ impl Made {
             log.append(&keys, 1_000 + seq, &[entry(seq)]).expect("written");
         }
         log.close(&keys, 9_999).expect("signed");
-        Self { root, keys, log }
+        Self { root, keys, log: Some(log) }
+    }
+
+    fn append(&mut self, unix_ms: u64, entries: &[AuditEntry]) -> io::Result<()> {
+        self.log.as_mut().expect("it is open").append(&self.keys, unix_ms, entries)
+    }
+
+    fn last_seq(&self) -> u64 {
+        self.log.as_ref().expect("it is open").last_seq()
+    }
+
+    /// Opens the log anew, as another start does.
+    fn reopen(&mut self) -> Repaired {
+        self.log = None;
+        let (log, repaired) = AuditLog::open(&self.folder(), &self.keys).expect("it opens");
+        self.log = Some(log);
+        repaired
     }
 
     fn folder(&self) -> PathBuf {
@@ -350,7 +369,7 @@ impl Made {
         let mut told = |kind: &str, what: serde_json::Value| {
             deeds.push(kind.to_owned());
             let entry = AuditEntry { kind: kind.to_owned(), who: "server".to_owned(), call: String::new(), what };
-            self.log.append(&self.keys, 9_000, &[entry]).is_ok()
+            self.log.as_mut().expect("it is open").append(&self.keys, 9_000, &[entry]).is_ok()
         };
         tidy(&trail, &self.keys, before, &mut told).expect("moved");
         deeds
@@ -361,7 +380,7 @@ impl Made {
         let mut made = Self::of(0);
         let large = |seq: u64| AuditEntry { what: serde_json::json!({ "text": "x".repeat(5 << 20) }), ..entry(seq) };
         for seq in 1..=7 {
-            made.log.append(&made.keys, 1_000 + seq, &[large(seq)]).expect("written");
+            made.append(1_000 + seq, &[large(seq)]).expect("written");
         }
         assert_eq!(files_in(&made.folder()).expect("files").len(), 3);
         made

@@ -1,35 +1,51 @@
-//! One process at a time changes a file of keys: a lock beside it, which the system takes back when its holder ends.
+//! One process at a time writes a file of keys, or an audit trail: a lock beside it, which the system takes back when its
+//! holder ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{KeyError, in_file};
 use crate::durable::beside;
 
-/// How long another process is waited for: to wrap a million keys takes less.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it is looked whether the lock is free.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The most that is read of who holds it, octets.
 const HOLDER_OCTETS_MAX: u64 = 200;
 
+/// Why a lock cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Taken {
+    /// Another process has it.
+    #[error("{path} is held by {holder}")]
+    Held {
+        /// The lock.
+        path: PathBuf,
+        /// Who has it.
+        holder: String,
+    },
+    /// The file of the lock cannot be opened or locked.
+    #[error("{path}: {source}")]
+    File {
+        /// The lock.
+        path: PathBuf,
+        /// The fault.
+        source: io::Error,
+    },
+}
+
 /// The lock, held until it is dropped.
+#[derive(Debug)]
 pub(super) struct Guard(#[expect(dead_code, reason = "the lock goes with the file")] File);
 
 impl Guard {
-    /// Takes the lock of the key file at `path`, and writes who has it.
+    /// Takes the lock of the file at `path`, and writes who has it. Another process is waited for for so long.
     ///
     /// # Errors
-    /// When it cannot be had, and when another process holds it for longer than that takes.
-    pub(super) fn take(path: &Path) -> Result<Self, KeyError> {
-        Self::take_within(path, PATIENCE)
-    }
-
-    pub(super) fn take_within(path: &Path, patience: Duration) -> Result<Self, KeyError> {
+    /// When it cannot be had, and when another process holds it for longer.
+    pub(super) fn take(path: &Path, patience: Duration) -> Result<Self, Taken> {
         let lock = beside(path, "lock");
         let mut options = OpenOptions::new();
         let mut file = options
@@ -39,14 +55,14 @@ impl Guard {
             .truncate(false)
             .mode(0o600)
             .open(&lock)
-            .map_err(in_file(&lock))?;
+            .map_err(|source| Taken::File { path: lock.clone(), source })?;
         let until = Instant::now() + patience;
         loop {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(LOOK_EVERY),
-                Err(TryLockError::WouldBlock) => return Err(KeyError::Held { path: lock, holder: holder(&mut file) }),
-                Err(TryLockError::Error(source)) => return Err(KeyError::File { path: lock, source }),
+                Err(TryLockError::WouldBlock) => return Err(Taken::Held { path: lock, holder: holder(&mut file) }),
+                Err(TryLockError::Error(source)) => return Err(Taken::File { path: lock, source }),
             }
         }
         let name = std::env::args().take(2).collect::<Vec<_>>().join(" ");
@@ -75,11 +91,11 @@ mod tests {
     fn whoever_finds_it_held_is_told_by_whom_and_has_it_once_it_is_free() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("keys.json");
-        let first = Guard::take(&path).expect("it is free");
-        let refused = Guard::take_within(&path, Duration::ZERO).map(drop).expect_err("it is held").to_string();
+        let first = Guard::take(&path, Duration::ZERO).expect("it is free");
+        let refused = Guard::take(&path, Duration::ZERO).map(drop).expect_err("it is held").to_string();
         let own = format!("held by process {} (", std::process::id());
         assert!(refused.contains(&own) && refused.contains(".keys.json.lock"), "{refused}");
         drop(first);
-        assert!(Guard::take_within(&path, Duration::ZERO).is_ok());
+        assert!(Guard::take(&path, Duration::ZERO).is_ok());
     }
 }
