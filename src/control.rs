@@ -101,7 +101,9 @@ use self::relief::Relief;
 use self::supervise::{Change, Part};
 use crate::compliance::Phrases;
 use crate::pbx::Outcome;
-use crate::settings::{Limits, Parties, Pattern, PbxTerms, PortRange, Routes, Spoken, SupervisionSettings, Target};
+use crate::settings::{
+    Limits, Networks, Parties, Pattern, PbxTerms, PortRange, Routes, Spoken, SupervisionSettings, Target,
+};
 
 /// What call control needs to know of the configuration.
 #[derive(Debug, Clone)]
@@ -110,8 +112,10 @@ pub struct ControlSettings {
     pub address: IpAddr,
     /// The address that our SIP messages show.
     pub sip_address: IpAddr,
-    /// The addresses that far ends in certain networks are shown instead.
-    pub networks: Vec<(IpNet, IpAddr)>,
+    /// What our SDP shows in certain networks instead.
+    pub networks: Networks,
+    /// The same of our SIP messages.
+    pub sip_networks: Networks,
     /// How long a port rests before another call gets it.
     pub port_rest: Duration,
     /// What our certificate hashes to; without one, no DTLS handshake is offered or answered.
@@ -161,13 +165,14 @@ pub struct ControlSettings {
 }
 
 impl ControlSettings {
-    /// The address that a far end at `destination` is shown: that of the smallest network it is in.
+    /// The address that our SDP shows a far end at `destination`.
     fn address_for(&self, destination: Option<IpAddr>) -> IpAddr {
-        let around = |destination: IpAddr| {
-            let networks = self.networks.iter().filter(move |(network, _)| network.contains(&destination));
-            networks.max_by_key(|(network, _)| network.prefix_len()).map(|(_, shown)| *shown)
-        };
-        destination.and_then(around).unwrap_or(self.address)
+        destination.and_then(|destination| self.networks.shown_to(destination)).unwrap_or(self.address)
+    }
+
+    /// The address that our SIP messages show a far end at `destination`.
+    fn sip_address_for(&self, destination: Option<IpAddr>) -> IpAddr {
+        destination.and_then(|destination| self.sip_networks.shown_to(destination)).unwrap_or(self.sip_address)
     }
 
     fn listens_to_far(&self) -> bool {

@@ -18,6 +18,7 @@ mod hep;
 mod indicator;
 mod knowledge;
 mod mail;
+mod networks;
 mod node;
 mod oidc;
 mod overload;
@@ -66,6 +67,7 @@ pub use indicator::{Hearer, IndicatorSettings, Presence};
 pub use ipnet::IpNet;
 pub use knowledge::KnowledgeSettings;
 use media::tone::Region;
+pub use networks::Networks;
 pub use overload::{Measure, OverloadSettings, Thresholds};
 pub use parts::Written;
 pub(crate) use pbx::QUEUE_PRIORITY_MAX;
@@ -180,7 +182,7 @@ pub struct MediaSettings {
     /// The address our SDP shows. Never unspecified.
     pub external_address: IpAddr,
     /// The addresses that far ends in certain networks are shown instead, e.g. for a machine with two interfaces.
-    pub networks: Vec<(IpNet, IpAddr)>,
+    pub networks: Networks,
     /// How long a port rests before another call gets it.
     pub port_rest: Duration,
     /// Whose tones callers are used to.
@@ -208,7 +210,7 @@ impl Default for MediaSettings {
         MediaSettings {
             address: LOOPBACK,
             external_address: LOOPBACK,
-            networks: Vec::new(),
+            networks: Networks::default(),
             port_rest: Duration::from_secs(2),
             tones: Region::China,
             ports: PortRange { first: 20_000, last: 29_998 },

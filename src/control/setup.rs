@@ -276,7 +276,8 @@ impl Call {
         let mut headers = vec![header("X-Calmline-Call", self.id.clone())];
         headers.extend(context.terms.settings.limits.session_expires_s.into_iter().flat_map(timer::offer_headers));
         headers.extend(extra);
-        let (from, passed) = pass::shown(&self.from, &self.passed, &rules, context.terms.settings.sip_address);
+        let host = context.terms.settings.sip_address_for(destination);
+        let (from, passed) = pass::shown(&self.from, &self.passed, &rules, host);
         headers.extend(passed);
         let hops_left = self.hops_left;
         context.sip(SipCommand::Invite { leg: leg.id, uri, proxy, trunk, from, hops_left, headers, sdp });

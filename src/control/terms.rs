@@ -26,6 +26,7 @@ impl From<&Settings> for ControlSettings {
             address: settings.media.external_address,
             sip_address: settings.sip.external.first().copied().unwrap_or(settings.media.external_address),
             networks: settings.media.networks.clone(),
+            sip_networks: settings.sip.networks.clone(),
             port_rest: settings.media.port_rest,
             fingerprint: None,
             ports: settings.media.ports,

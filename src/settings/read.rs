@@ -26,6 +26,7 @@ use super::headers::read_rules;
 use super::hep::read_hep;
 use super::knowledge::read_knowledge;
 use super::mail::read_mail;
+use super::networks;
 use super::node::read_node;
 use super::overload::read_overload;
 use super::parts::{Whole, Written};
@@ -40,15 +41,15 @@ use super::users::read_users;
 use super::web::read_web;
 use super::webrtc::read_webrtc;
 use super::{
-    AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
-    PortRange, ReportWay, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TextModelChoice,
-    TrunkSettings, Zone,
+    AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Networks, Parties, Pattern,
+    PolicySettings, PortRange, ReportWay, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target,
+    TextModelChoice, TrunkSettings, Zone,
 };
 use crate::shell::media::{MediaIo, MediaPriority};
 use crate::signed::Trust;
 
 /// Targets and routes of one server, and networks that are trusted.
-const ENTRIES_MAX: usize = 1_000;
+pub(super) const ENTRIES_MAX: usize = 1_000;
 /// Processors that media threads are bound to.
 const CPUS_MAX: usize = 64;
 
@@ -198,15 +199,18 @@ fn check_seen(root: &mut Section<'_>, Settings { users, web, .. }: &Settings, ro
 fn read_media(mut section: Section<'_>, sip: &SipSettings) -> MediaSettings {
     let default = MediaSettings::default();
     let address = section.read("address", "an IP address of this machine", address);
+    // Nothing said about media: the same as SIP.
+    let as_sip = if section.has("address") || section.has("external_address") { None } else { Some(&sip.networks) };
     let external_address = match address.filter(|address| !address.is_unspecified()) {
-        // Nothing said about media: the same as SIP.
         None if !section.has("external_address") => sip.shown(sip.listen()).ip(),
         bound => external(&mut section, "media.address", bound.unwrap_or(sip.listen().ip())),
     };
     let ports = "\"FIRST-LAST\", FIRST even, 1024-65535, at least two even ports";
-    let shown = "a table of networks and what far ends there are shown, e.g. { \"10.0.0.0/8\" = \"10.0.0.5\" }";
     let settings = MediaSettings {
-        networks: section.read("networks", shown, networks).unwrap_or_default(),
+        networks: section
+            .read("networks", networks::EXPECTED, Networks::read)
+            .or_else(|| as_sip.cloned())
+            .unwrap_or_default(),
         port_rest: span(&mut section, "port_rest_s", 0..=3600).unwrap_or(default.port_rest),
         tones: section.read("tones", "\"cn\", \"us\", \"gb\" or \"eu\"", region).unwrap_or(default.tones),
         address: address.unwrap_or(sip.listen().ip()),
@@ -432,16 +436,6 @@ fn exchange(value: &Value) -> Option<Exchange> {
         "any" => Some(Exchange::Any),
         _ => None,
     }
-}
-
-/// `{ "10.0.0.0/8" = "10.0.0.5" }`.
-fn networks(value: &Value) -> Option<Vec<(IpNet, IpAddr)>> {
-    let table = value.as_table().filter(|table| table.len() <= ENTRIES_MAX)?;
-    let pairs = table.iter().map(|(key, shown)| {
-        let shown = address(shown).filter(|address| !address.is_unspecified())?;
-        Some((network(&Value::from(key.as_str()))?, shown))
-    });
-    pairs.collect()
 }
 
 /// Neither RTP nor browsers may take the ports of SIP or HTTP, or each other's. Same port on another address is still a trap

@@ -118,6 +118,7 @@ impl Kept {
         let SipSettings {
             listeners,
             external,
+            networks,
             user_agent,
             trusted: _,
             unknown_sources: _,
@@ -133,6 +134,7 @@ impl Kept {
         } = started;
         self.keep("sip.listen", &mut fresh.listeners, listeners);
         self.keep("sip.external_address", &mut fresh.external, external);
+        self.keep("sip.networks", &mut fresh.networks, networks);
         self.keep("sip.user_agent", &mut fresh.user_agent, user_agent);
         self.keep("sip.datagram_bytes", &mut fresh.datagram_bytes, datagram_bytes);
         self.keep("sip.long_request_bytes", &mut fresh.long_request_bytes, long_request_bytes);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{IpNet, LOOPBACK, loopback_networks};
+use super::{IpNet, LOOPBACK, Networks, loopback_networks};
 use crate::shell::sip::{Algorithm, SipTransport};
 
 /// How SIP is spoken.
@@ -16,6 +16,8 @@ pub struct SipSettings {
     /// The addresses that Via and Contact show, at most one per family; ports are those of the listeners. Never
     /// unspecified. A family that is missing shows the address of its listener.
     pub external: Vec<IpAddr>,
+    /// What far ends in certain networks are shown instead, where it is of the family of the listener.
+    pub networks: Networks,
     /// The User-Agent and Server header.
     pub user_agent: String,
     /// Source networks whose requests are answered without a trunk of their own.
@@ -55,10 +57,16 @@ impl SipSettings {
         self.listeners.first().map_or(SocketAddr::new(LOOPBACK, 5060), |listener| listener.address)
     }
 
-    /// What Via and Contact show in place of `bound`'s address.
+    /// What Via and Contact show in place of `bound`'s address, to far ends that are in no network of their own.
     pub fn shown(&self, bound: SocketAddr) -> SocketAddr {
         let external = self.external.iter().find(|external| external.is_ipv4() == bound.is_ipv4());
         SocketAddr::new(external.copied().unwrap_or(bound.ip()), bound.port())
+    }
+
+    /// What they show to a far end at `remote`.
+    pub fn shown_to(&self, remote: IpAddr, bound: SocketAddr) -> SocketAddr {
+        let own = self.networks.shown_to(remote).filter(|own| own.is_ipv4() == bound.is_ipv4());
+        own.map_or_else(|| self.shown(bound), |own| SocketAddr::new(own, bound.port()))
     }
 }
 
@@ -67,6 +75,7 @@ impl Default for SipSettings {
         SipSettings {
             listeners: vec![Listener { transport: SipTransport::Udp, address: SocketAddr::new(LOOPBACK, 5060) }],
             external: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+            networks: Networks::default(),
             user_agent: concat!("Calmline/", env!("CARGO_PKG_VERSION")).to_owned(),
             trusted: loopback_networks(),
             unknown_sources: UnknownSources::Silence,

@@ -9,7 +9,7 @@ use media::sdp::{Exchange, Fingerprint, Hash, Protection, Wanted};
 use super::script::{check, check_with};
 use super::sim::settings;
 use crate::control::ControlSettings;
-use crate::settings::{AudioTerms, PortRange};
+use crate::settings::{AudioTerms, Networks, PortRange};
 
 /// What a caller's BYE leads to.
 const HANG_UP: &str = "
@@ -279,8 +279,8 @@ fn every_network_is_shown_its_own_address() {
     let mut settings = settings();
     let network =
         |network: &str, shown: &str| (network.parse().expect("a network"), shown.parse().expect("an address"));
-    settings.networks =
-        vec![network("10.0.0.0/8", "10.1.1.5"), network("10.9.0.0/16", "10.9.1.5"), network("::/0", "2001:db8::5")];
+    let own = [network("10.0.0.0/8", "10.1.1.5"), network("10.9.0.0/16", "10.9.1.5"), network("::/0", "2001:db8::5")];
+    settings.networks = Networks(own.to_vec());
     for (destination, shown) in [
         (Some("10.2.3.4"), "10.1.1.5"),
         (Some("10.9.3.4"), "10.9.1.5"),

@@ -20,8 +20,8 @@ use crate::control::{
 use crate::notice::Notice;
 use crate::pbx::{self, Dialplan, Place};
 use crate::settings::{
-    AudioTerms, Bypass, HeaderChanges, Limits, OverloadSettings, Parties, Pattern, PbxTerms, PortRange, Returning,
-    Route, Routes, Spoken, SupervisionSettings, Target,
+    AudioTerms, Bypass, HeaderChanges, Limits, Networks, OverloadSettings, Parties, Pattern, PbxTerms, PortRange,
+    Returning, Route, Routes, Spoken, SupervisionSettings, Target,
 };
 
 /// Call control and everything around it.
@@ -401,7 +401,8 @@ pub(super) fn settings() -> ControlSettings {
     ControlSettings {
         address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
         sip_address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
-        networks: Vec::new(),
+        networks: Networks::default(),
+        sip_networks: Networks::default(),
         port_rest: Duration::ZERO,
         fingerprint: None,
         ports: PortRange { first: 20_000, last: 20_015 },

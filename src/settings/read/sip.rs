@@ -9,9 +9,10 @@ use routing::section::{Section, list, name, text, whole};
 use toml::Value;
 
 use super::{ENTRIES_MAX, address, count, network, path, sip_uri, socket, span, variable};
+use crate::settings::networks;
 use crate::settings::{
-    Account, Authentication, ClientCertificate, Listener, PasswordSource, Registration, SipSettings, TlsSettings,
-    TrunkSettings, UnknownSources,
+    Account, Authentication, ClientCertificate, Listener, Networks, PasswordSource, Registration, SipSettings,
+    TlsSettings, TrunkSettings, UnknownSources,
 };
 use crate::shell::sip::{Algorithm, SipTransport};
 
@@ -30,6 +31,7 @@ pub(super) fn read_sip(mut section: Section<'_>, folder: &Path) -> SipSettings {
     let default = SipSettings::default();
     let listeners = read_listeners(&mut section).unwrap_or(default.listeners);
     let external = read_external(&mut section, &listeners);
+    let networks = section.read("networks", networks::EXPECTED, Networks::read);
     let user_agent = section.read("user_agent", "1-100 characters on one line", text(100));
     let trusted = section.read("trusted", NETWORKS, list(ENTRIES_MAX, network));
     let unknown = section.read("unknown_sources", "\"silence\" or \"forbidden\"", unknown_sources);
@@ -52,6 +54,7 @@ pub(super) fn read_sip(mut section: Section<'_>, folder: &Path) -> SipSettings {
     SipSettings {
         listeners,
         external,
+        networks: networks.unwrap_or_default(),
         user_agent: user_agent.unwrap_or(default.user_agent),
         trusted: trusted.unwrap_or(default.trusted),
         unknown_sources: unknown.unwrap_or(default.unknown_sources),

@@ -344,6 +344,30 @@ proptest::proptest! {
 }
 
 #[test]
+fn far_ends_in_networks_of_their_own_are_shown_another_address() {
+    let text = r#"
+        [sip]
+        listen = ["udp://0.0.0.0:5060", "udp://[2001:db8::9]:5060"]
+        external_address = "192.0.2.20"
+        networks = { "10.0.0.0/8" = "10.0.0.5", "10.9.0.0/16" = "10.9.0.5" }
+    "#;
+    let settings = |media: &str| Settings::parse(&format!("{text}{media}"), Path::new("c.toml")).expect("good");
+    let sip = settings("").sip;
+    for (remote, bound, shown) in [
+        ("10.2.3.4", "0.0.0.0:5060", "10.0.0.5:5060"),
+        ("::ffff:10.9.3.4", "0.0.0.0:5062", "10.9.0.5:5062"),
+        ("198.51.100.7", "0.0.0.0:5060", "192.0.2.20:5060"),
+        // What is of another family than the socket is nowhere that answers come.
+        ("10.2.3.4", "[2001:db8::9]:5060", "[2001:db8::9]:5060"),
+    ] {
+        let (far, own) = (remote.parse().expect("an address"), bound.parse().expect("an address"));
+        assert_eq!(sip.shown_to(far, own).to_string(), shown, "{remote} at {bound}");
+    }
+    assert_eq!(settings("").media.networks, sip.networks);
+    assert_eq!(settings("[media]\nexternal_address = \"192.0.2.7\"").media.networks, Networks::default());
+}
+
+#[test]
 fn reads_codecs_and_keys_and_networks() {
     let text = r#"
         [media]
@@ -361,7 +385,7 @@ fn reads_codecs_and_keys_and_networks() {
         keys = "any"
     "#;
     let settings = Settings::parse(text, Path::new("c.toml")).expect("good");
-    let shown: Vec<String> = settings.media.networks.iter().map(|(net, shown)| format!("{net} {shown}")).collect();
+    let shown: Vec<String> = settings.media.networks.0.iter().map(|(net, shown)| format!("{net} {shown}")).collect();
     assert_eq!(shown, ["10.0.0.0/8 10.0.0.5", "2001:db8::/32 2001:db8::20"]);
     assert_eq!(settings.media.port_rest, Duration::ZERO);
     let bot = &settings.targets["bot"];

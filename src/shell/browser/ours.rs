@@ -17,11 +17,10 @@ impl Ours {
     pub(super) fn of(settings: &Settings, webrtc: &WebRtcSettings) -> Self {
         let (media, sip) = (&settings.media, &settings.sip);
         let bound = sip.listeners.iter().map(|listener| listener.address.ip());
-        let media = [media.address, media.external_address].into_iter().chain(media.networks.iter().map(|(_, ip)| *ip));
-        Self::at(
-            webrtc.address,
-            webrtc.external_address.into_iter().chain(media).chain(bound).chain(sip.external.clone()),
-        )
+        let networks = media.networks.0.iter().chain(&sip.networks.0).map(|(_, ip)| *ip);
+        let media = [media.address, media.external_address];
+        let external = webrtc.external_address.into_iter().chain(media).chain(sip.external.iter().copied());
+        Self::at(webrtc.address, external.chain(networks).chain(bound))
     }
 
     /// Those of a server where browsers' packets come to `local`, and the others that it has.

@@ -154,12 +154,12 @@ impl Trace {
 
     /// A message has come.
     pub(in crate::shell) fn came(&self, transport: SipTransport, from: SocketAddr, to: SocketAddr, octets: &[u8]) {
-        self.take(transport, (from, self.shown(to)), true, octets);
+        self.take(transport, (from, self.shown(to, from)), true, octets);
     }
 
     /// A message has been sent.
     pub(in crate::shell) fn went(&self, transport: SipTransport, from: SocketAddr, to: SocketAddr, octets: &[u8]) {
-        self.take(transport, (self.shown(from), to), false, octets);
+        self.take(transport, (self.shown(from, to), to), false, octets);
     }
 
     fn take(&self, transport: SipTransport, (from, to): (SocketAddr, SocketAddr), is_inbound: bool, octets: &[u8]) {
@@ -183,9 +183,9 @@ impl Trace {
         let _ = self.followers.send(message);
     }
 
-    /// An address of ours, as others see it where the socket is bound to all of them.
-    fn shown(&self, ours: SocketAddr) -> SocketAddr {
-        if ours.ip().is_unspecified() { self.settings.shown(ours) } else { ours }
+    /// An address of ours, as `remote` sees it where the socket is bound to all of them.
+    fn shown(&self, ours: SocketAddr, remote: SocketAddr) -> SocketAddr {
+        if ours.ip().is_unspecified() { self.settings.shown_to(remote.ip(), ours) } else { ours }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

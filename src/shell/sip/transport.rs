@@ -192,7 +192,7 @@ impl Transports {
         let best = self.bound.iter().find(|bound| bound.0 == transport && same_family(bound));
         let best = best.or_else(|| self.bound.iter().find(|bound| bound.0 == transport));
         let best = best.or_else(|| self.bound.iter().find(same_family)).or(self.bound.first());
-        best.map_or(remote, |(_, address)| self.settings.shown(*address))
+        best.map_or(remote, |(_, address)| self.settings.shown_to(remote.ip(), *address))
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
