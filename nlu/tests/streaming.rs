@@ -37,6 +37,11 @@ const JOINER: &[u8] = include_bytes!("streaming/transducer/joiner.onnx");
 const OTHERS: [(&str, [&[u8]; 3], &str); 3] = [other!("zipformer"), other!("conformer"), other!("lstm")];
 const TOKENS: &[u8] = include_bytes!("streaming/transducer/tokens.txt");
 const CTC: &[u8] = include_bytes!("streaming/ctc/model.onnx");
+/// As NeMo and WeNet export them, and what sherpa-onnx says by them.
+const OTHER_CTC: [(&str, &[u8], &str); 2] = [
+    ("NeMo's", include_bytes!("streaming/nemo/model.onnx"), include_str!("streaming/nemo/greedy.json")),
+    ("WeNet's", include_bytes!("streaming/wenet/model.onnx"), include_str!("streaming/wenet/greedy.json")),
+];
 const PARAFORMER: [&[u8]; 3] = [
     include_bytes!("streaming/paraformer/encoder.onnx"),
     include_bytes!("streaming/paraformer/decoder.onnx"),
@@ -56,6 +61,11 @@ fn greedy_search_says_what_sherpa_onnx_says() {
 #[test]
 fn a_ctc_model_says_what_sherpa_onnx_says() {
     check_golden("a CTC model", include_str!("streaming/ctc/greedy.json"), ctc);
+    for (whose, graph, golden) in OTHER_CTC {
+        check_golden(whose, golden, |runtime| {
+            load(runtime, graph, &[], TOKENS, Search::Greedy).expect("a model of the tests")
+        });
+    }
 }
 
 #[test]
@@ -88,7 +98,11 @@ fn a_call_is_heard_alike_alone_and_among_others() {
         let [encoder, decoder, joiner] = OTHERS[1].1;
         load(runtime, encoder, &[decoder, joiner], TOKENS, Search::Greedy).expect("a model of the tests")
     };
-    for make in [greedy, ctc, conformer, paraformer, |runtime| transducer(runtime, Search::Beam(3))] {
+    let nemo: fn(&Runtime) -> StreamingModel =
+        |runtime| load(runtime, OTHER_CTC[0].1, &[], TOKENS, Search::Greedy).expect("a model of the tests");
+    let wenet: fn(&Runtime) -> StreamingModel =
+        |runtime| load(runtime, OTHER_CTC[1].1, &[], TOKENS, Search::Greedy).expect("a model of the tests");
+    for make in [greedy, ctc, conformer, nemo, wenet, paraformer, |runtime| transducer(runtime, Search::Beam(3))] {
         let alone: Vec<Vec<Transcript>> =
             (0..audio.len()).map(|call| hear(vec![make(&runtime)], &[(&audio[call], 0, 160)]).remove(0)).collect();
         assert!(alone.iter().all(|said| said.iter().any(|transcript| transcript.is_final)), "something is said");

@@ -4,7 +4,7 @@
     fbank.py compare LOG_MEL FOLDER
 
 `golden` writes Kaldi's energies of 1,000 samples of WAV (fixtures/audio/calm-caller.wav), taken once as 8 and once as
-16 kHz, then by Hamming windows with its edges snipped. `compare` runs the example `log_mel` on every WAV of FOLDER and prints the largest and the mean difference, and
+16 kHz, then by Hamming windows with its edges snipped, then as sherpa-onnx has it for NeMo's models. `compare` runs the example `log_mel` on every WAV of FOLDER and prints the largest and the mean difference, and
 what both cost (processor seconds per second of audio; ours with the start of the program).
 """
 
@@ -21,13 +21,16 @@ BINS = 80
 GOLDEN_FROM, GOLDEN_SAMPLES = 8_000, 1_000
 
 
-def kaldi(samples, rate_hz, snipped=False):
+def kaldi(samples, rate_hz, snipped=False, nemo=False):
     options = kaldi_native_fbank.FbankOptions()
     options.frame_opts.samp_freq = rate_hz
     options.frame_opts.dither = 0
     options.frame_opts.snip_edges = snipped
     options.frame_opts.window_type = "hamming" if snipped else "povey"
     options.mel_opts.num_bins = BINS
+    if nemo:
+        options.frame_opts.window_type, options.frame_opts.remove_dc_offset = "hann", False
+        options.mel_opts.is_librosa, options.mel_opts.low_freq, options.mel_opts.high_freq = True, 0, rate_hz / 2
     fbank = kaldi_native_fbank.OnlineFbank(options)
     fbank.accept_waveform(rate_hz, samples.tolist())
     fbank.input_finished()
@@ -47,6 +50,8 @@ def golden(wav):
             print(rate_hz, *(f"{energy:.4f}" for energy in frame), sep=",")
     for frame in kaldi(samples, 16_000, snipped=True):
         print("snipped", *(f"{energy:.4f}" for energy in frame), sep=",")
+    for frame in kaldi(samples, 16_000, nemo=True):
+        print("nemo", *(f"{energy:.4f}" for energy in frame), sep=",")
 
 
 def compare(program, folder):

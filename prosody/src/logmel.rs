@@ -38,6 +38,20 @@ pub struct LogMelSettings {
     pub taper: Taper,
     /// Only windows that lie within the stream (Kaldi's `snip_edges`); otherwise the stream is mirrored at its ends.
     pub snip_edges: bool,
+    /// The mean of a window is taken off it.
+    pub centred: bool,
+    /// How the triangles lie.
+    pub triangles: Triangles,
+}
+
+/// What energies are taken under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Triangles {
+    /// Kaldi's: of equal width, straight and one high in mel (O'Shaughnessy's, 1,127 ln(1 + f/700)).
+    Kaldi,
+    /// librosa's, after Slaney's Auditory Toolbox (1998): of equal width in its mel, which is linear up to 1 kHz, straight in Hz
+    /// and of area one.
+    Slaney,
 }
 
 /// What a window of samples is multiplied by.
@@ -47,15 +61,19 @@ pub enum Taper {
     Povey,
     /// A Hamming window.
     Hamming,
+    /// A Hann window of which the next sample would be the first one again.
+    PeriodicHann,
 }
 
 impl Taper {
     /// The weight of sample `at` of `length`.
     fn weight(self, at: usize, length: usize) -> f32 {
-        let cosine = (TAU * at as f64 / (length - 1) as f64).cos();
+        let period = if self == Taper::PeriodicHann { length } else { length - 1 };
+        let cosine = (TAU * at as f64 / period as f64).cos();
         let weight = match self {
             Taper::Povey => (0.5 - 0.5 * cosine).powf(POVEY_POWER),
             Taper::Hamming => 0.54 - 0.46 * cosine,
+            Taper::PeriodicHann => 0.5 - 0.5 * cosine,
         };
         weight as f32
     }
@@ -65,7 +83,14 @@ impl LogMelSettings {
     /// 80 energies from 20 Hz up to half the rate, as many frames as fit the length of the stream; otherwise Kaldi's defaults.
     pub fn new(rate: SampleRate) -> Self {
         let high_hz = rate.hz() as f32 / 2.0;
-        Self { rate, bins: 80, low_hz: 20.0, high_hz, taper: Taper::Povey, snip_edges: false }
+        let (taper, triangles) = (Taper::Povey, Triangles::Kaldi);
+        Self { rate, bins: 80, low_hz: 20.0, high_hz, taper, snip_edges: false, centred: true, triangles }
+    }
+
+    /// 80 energies as NVIDIA's NeMo takes them, with the pre-emphasis and the edges of Kaldi, as sherpa-onnx does.
+    pub fn nemo(rate: SampleRate) -> Self {
+        let (taper, triangles) = (Taper::PeriodicHann, Triangles::Slaney);
+        Self { low_hz: 0.0, taper, centred: false, triangles, ..Self::new(rate) }
     }
 
     fn check(&self) -> Result<(), LogMelFault> {
@@ -230,7 +255,7 @@ impl LogMel {
     fn describe(&mut self, out: &mut Vec<f32>) {
         let length = self.window.len();
         let window = &self.held[..length];
-        let mean = window.iter().sum::<f32>() / length as f32;
+        let mean = if self.settings.centred { window.iter().sum::<f32>() / length as f32 } else { 0.0 };
         let mut before = window[0] - mean;
         for ((into, sample), weight) in self.input.iter_mut().zip(window).zip(&self.window) {
             let centred = sample - mean;

@@ -16,7 +16,8 @@ fn energies_are_those_of_kaldi() {
     let samples: Vec<f32> = wav.samples::<i16>().map(|s| f32::from(s.expect("16 bit")) / 32_768.0).collect();
     let usual = LogMelSettings::new;
     let snipped = LogMelSettings { taper: Taper::Hamming, snip_edges: true, ..usual(Hz16000) };
-    for (name, settings) in [("8000", usual(Hz8000)), ("16000", usual(Hz16000)), ("snipped", snipped)] {
+    let nemo = LogMelSettings::nemo(Hz16000);
+    for (name, settings) in [("8000", usual(Hz8000)), ("16000", usual(Hz16000)), ("snipped", snipped), ("nemo", nemo)] {
         let mut log_mel = LogMel::new(settings).expect("they are in range");
         let mut got = Vec::new();
         samples[SAMPLES].chunks(33).for_each(|piece| log_mel.push(piece, &mut got));

@@ -94,8 +94,8 @@ fn add_streaming(args: &ModelsAddArgs) -> Result<Package, PackageError> {
     let names = published(&args.path)?;
     let graph = |kind: &str| {
         let mut own: Vec<&String> = names.iter().filter(|name| name.starts_with(kind)).collect();
-        // Of several the exact one, not that of 8 bits.
-        own.sort_by_key(|name| (name.contains("int8"), name.len()));
+        // Of several the one that streams, as WeNet's are called, and the exact one, not that of 8 bits.
+        own.sort_by_key(|name| (!name.contains("streaming"), name.contains("int8"), name.len()));
         own.first().map(|name| args.path.join(name))
     };
     let transducer = ["encoder", "decoder", "joiner"].map(graph);

@@ -7,6 +7,7 @@ mod beam;
 mod cif;
 mod endpoint;
 mod frames;
+mod given;
 mod greedy;
 mod hotwords;
 mod layout;

@@ -5,7 +5,7 @@
 
 EXAMPLE is the program `target/release/examples/streaming`; recordings are WAV, read as 16 kHz whatever they are. Texts
 and the frame of every token (but of a Paraformer's, for which sherpa-onnx tells none) must be equal; times are taken in turns, as many rounds as asked for, and told as the best
-of each. `--write` keeps what sherpa-onnx says, for the tests.
+of each. A model that takes one call at a time wants `--streams 1`. `--write` keeps what sherpa-onnx says, for the tests.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 
+import onnxruntime
 import sherpa_onnx
 import soundfile
 
@@ -91,6 +92,13 @@ def recognizer(asked, threads):
         "decoding_method": {"greedy": "greedy_search", "beam": "modified_beam_search"}[asked.search],
     }
     if (asked.folder / "model.onnx").exists():
+        kind = kind_of(path("model.onnx"))
+        if kind == "wenet_ctc":
+            return sherpa_onnx.OnlineRecognizer.from_wenet_ctc(model=path("model.onnx"), **same)
+        if kind.startswith("EncDec"):
+            # It takes the steps of 80 ms for steps of 40 ms: so half of a silence is as long to it as the whole.
+            rules = {rule: same[rule] / 2 for rule in ("rule1_min_trailing_silence", "rule2_min_trailing_silence")}
+            return sherpa_onnx.OnlineRecognizer.from_nemo_ctc(model=path("model.onnx"), **{**same, **rules})
         return sherpa_onnx.OnlineRecognizer.from_zipformer2_ctc(model=path("model.onnx"), **same)
     if not (asked.folder / "joiner.onnx").exists():
         graphs = {name: path(f"{name}.onnx") for name in ("encoder", "decoder")}
@@ -99,9 +107,17 @@ def recognizer(asked, threads):
     return sherpa_onnx.OnlineRecognizer.from_transducer(**graphs, **same)
 
 
+def kind_of(model):
+    """The metadata's `model_type`."""
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    return session.get_modelmeta().custom_metadata_map["model_type"]
+
+
 def run_theirs(asked, audio, threads):
     """As its own examples: all streams that are ready through the batch API."""
     engine = recognizer(asked, threads)
+    model = asked.folder / "model.onnx"
+    is_nemo = model.exists() and kind_of(str(model)).startswith("EncDec")
     began, began_cpu = time.perf_counter(), sum(os.times()[:2])
     waiting, calls, texts = list(audio), {}, {}
     while waiting or calls:
@@ -119,20 +135,20 @@ def run_theirs(asked, audio, threads):
             engine.decode_streams(ready)
         for path, stream in list(calls.items()):
             if engine.is_endpoint(stream):
-                end(engine, stream, texts[path])
+                end(engine, stream, texts[path], 2 if is_nemo else 1)
                 engine.reset(stream)
             if not engine.is_ready(stream):
-                end(engine, stream, texts[path])
+                end(engine, stream, texts[path], 2 if is_nemo else 1)
                 del calls[path]
     wall_s, cpu_s = time.perf_counter() - began, sum(os.times()[:2]) - began_cpu
     audio_s = sum(len(samples) for samples in audio.values()) / 16_000
     return {"texts": texts, "wall_s": wall_s, "cpu_s": cpu_s, "audio_s": audio_s}
 
 
-def end(engine, stream, utterances):
+def end(engine, stream, utterances, times):
     result = engine.get_result_all(stream)
     if result.tokens:
-        frames = [round(stamp * FRAMES_PER_S) for stamp in result.timestamps]
+        frames = [round(times * stamp * FRAMES_PER_S) for stamp in result.timestamps]
         utterances.append({"text": result.text.strip(), "frames": frames})
 
 

@@ -18,6 +18,7 @@ import onnxruntime
 import soundfile
 from onnx import TensorProto
 
+import others
 import paraformer
 import paraformer_fit
 import tiny
@@ -25,22 +26,29 @@ import zipformer2
 from graph import Graph
 
 CONTEXT = 2
-# Of the frames, so many say nothing, as in speech; and how far apart the logits lie.
-BLANK_SHARE = 0.7
+# How far apart the logits lie.
 LOGIT_SCALE = 4.0
 NEVER = -1e4
 
 
+def given(sizes, window, at):
+    """What one of k2's encoders is given beside its states: a window of frames, of which the first is number `at`."""
+    place = {"processed_lens": numpy.array([at])} if getattr(sizes, "architecture", "") == "conformer" else {}
+    return {"x": window[None], **place}
+
+
 @dataclass
 class Model:
-    """What is exported: the encoder, its sizes and metadata, numbers of a step, characters and pieces of words."""
+    """What is exported: the encoder, its sizes and metadata, numbers of a step, characters and pieces of words, and what it is
+    given beside its states."""
 
     encoder: Callable
-    sizes: zipformer2.Sizes
+    sizes: zipformer2.Sizes | others.Nemo | others.Wenet
     metadata: Callable = zipformer2.metadata
     width: int = 512
     characters: int = 5_000
     pieces: int = 500
+    given: Callable = given
 
 
 MODELS = {
@@ -50,6 +58,10 @@ MODELS = {
     **{
         f"tiny-{name}": Model(tiny.encoder, tiny.Sizes(architecture=name), tiny.metadata, 16, 60, 20)
         for name in ("zipformer", "conformer", "lstm")
+    },
+    **{
+        f"tiny-{name}": Model(others.encoder, sizes, others.metadata, 16, 60, 20, others.given)
+        for name, sizes in (("nemo", others.Nemo()), ("wenet", others.Wenet()))
     },
 }
 
@@ -62,6 +74,7 @@ def main():
     arguments.add_argument("--kind", choices=["transducer", "ctc", "paraformer"], default="transducer")
     arguments.add_argument("--size", choices=[*MODELS, *PARAFORMERS], default="medium")
     arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--blank", type=float, default=0.7, help="share of the frames in which nothing is said")
     arguments.add_argument("recordings", nargs="+", type=pathlib.Path)
     asked = arguments.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +85,7 @@ def main():
     vocabulary = write_tokens(asked.folder / "tokens.txt", model, asked.seed)
     said = listen(model, asked.seed, asked.recordings, asked.folder)
     write = write_transducer if asked.kind == "transducer" else write_ctc
-    write(asked.folder, model, asked.seed, said, vocabulary)
+    write(asked.folder, model, asked.seed, said, vocabulary, asked.blank)
 
 
 def write_tokens(path, model, seed):
@@ -102,27 +115,38 @@ def listen(model, seed, recordings, folder):
     """What the encoder says of the recordings before its last layer, (frames, dim)."""
     sizes = model.sizes
     graph, x, dim, finish = model.encoder(sizes, seed)
-    finish("said", x, ["N", sizes.chunk // 2, dim])
+    finish("said", x, ["N", steps(sizes), dim])
     path = folder / "fitting.onnx"
     graph.save(path, {})
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
     path.unlink()
+    length, shift = getattr(sizes, "window", 2 * sizes.chunk + zipformer2.PAD), 2 * sizes.chunk
     said = []
     for recording in recordings:
-        frames, at = frames_of(recording), 0
-        states = {
-            state.name: numpy.zeros([1 if size == "N" else size for size in state.shape], types[state.type])
-            for state in session.get_inputs()[1 : len(session.get_outputs())]
-        }
-        places = [state.name for state in session.get_inputs()[len(session.get_outputs()) :]]
-        while at + 2 * sizes.chunk + zipformer2.PAD < len(frames):
-            chunk = frames[at : at + 2 * sizes.chunk + zipformer2.PAD][None].astype(numpy.float32)
-            place = {name: numpy.array([at], numpy.int64) for name in places}
-            out, *fresh = session.run(None, {"x": chunk, **states, **place})
-            states = dict(zip(states, fresh))
+        frames, at, states = frames_of(recording), 0, None
+        while at + length < len(frames):
+            window = frames[at : at + length].astype(numpy.float32)
+            beside = model.given(sizes, window, at)
+            states = states or {
+                state.name: numpy.zeros([free(size, sizes) for size in state.shape], types[state.type])
+                for state in session.get_inputs()
+                if state.name not in beside
+            }
+            out, *fresh = session.run(None, {**beside, **states})
+            states = dict(zip(states, fresh[-len(states) :]))
             said.append(out[0])
-            at += 2 * sizes.chunk
+            at += shift
     return numpy.concatenate(said)
+
+
+def steps(sizes):
+    """Steps of one run."""
+    return 2 * sizes.chunk // getattr(sizes, "frames_per_step", 4)
+
+
+def free(size, sizes):
+    """A dimension of what one call remembers."""
+    return {"N": 1, "remembered": getattr(sizes, "remembered", 0)}.get(size, size)
 
 
 types = {"tensor(float)": numpy.float32, "tensor(int64)": numpy.int64}
@@ -137,18 +161,18 @@ def fitted(said, width, random):
     return weights.astype(numpy.float32), biases.astype(numpy.float32)
 
 
-def blank_bias(logits):
+def blank_bias(logits, share):
     """What to add to the first logit so that it is the largest in the wanted share of rows."""
-    return float(numpy.quantile(logits[:, 1:].max(axis=1) - logits[:, 0], BLANK_SHARE))
+    return float(numpy.quantile(logits[:, 1:].max(axis=1) - logits[:, 0], share))
 
 
-def write_transducer(folder, model, seed, said, vocabulary):
+def write_transducer(folder, model, seed, said, vocabulary, blank):
     sizes, width = model.sizes, model.width
     random = numpy.random.default_rng(seed + 1)
     graph, x, _, finish = model.encoder(sizes, seed)
     weights, biases = fitted(said, width, random)
     x = graph.op("Add", graph.op("MatMul", x, weights), biases)
-    finish("encoder_out", x, ["N", sizes.chunk // 2, width])
+    finish("encoder_out", x, ["N", steps(sizes), width])
     graph.save(folder / "encoder.onnx", model.metadata(sizes))
 
     graph = Graph("decoder", seed + 2)
@@ -165,7 +189,7 @@ def write_transducer(folder, model, seed, said, vocabulary):
     spoken = numpy.tanh(said @ weights + biases)
     last = (random.normal(size=(width, vocabulary)) * LOGIT_SCALE / width**0.5).astype(numpy.float32)
     bias = numpy.zeros(vocabulary, numpy.float32)
-    bias[0] = blank_bias(spoken @ last)
+    bias[0] = blank_bias(spoken @ last, blank)
     graph = Graph("joiner", seed + 3)
     encoder_out = graph.input("encoder_out", ["N", width])
     decoder_out = graph.input("decoder_out", ["N", width])
@@ -174,17 +198,17 @@ def write_transducer(folder, model, seed, said, vocabulary):
     graph.save(folder / "joiner.onnx", {"joiner_dim": width})
 
 
-def write_ctc(folder, model, seed, said, vocabulary):
+def write_ctc(folder, model, seed, said, vocabulary, blank):
     sizes = model.sizes
     random = numpy.random.default_rng(seed + 1)
     graph, x, _, finish = model.encoder(sizes, seed)
     weights, biases = fitted(said, vocabulary, random)
     weights, biases = weights * LOGIT_SCALE, biases * LOGIT_SCALE
-    biases[0] += blank_bias(said @ weights + biases)
+    biases[0] += blank_bias(said @ weights + biases, blank)
     # A CTC model's unknown is no silence, and is written differently by everyone.
     biases[1:3] = NEVER
     x = graph.op("LogSoftmax", graph.op("Add", graph.op("MatMul", x, weights), biases), axis=-1)
-    finish("log_probs", x, ["N", sizes.chunk // 2, vocabulary])
+    finish("log_probs", x, ["N", steps(sizes), vocabulary])
     graph.save(folder / "model.onnx", model.metadata(sizes))
 
 

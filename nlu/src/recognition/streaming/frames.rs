@@ -22,6 +22,10 @@ pub(super) enum Front {
     Usual,
     /// As FunASR's models are trained: up to 8,000 Hz by Hamming windows within the audio, of samples of 16 bits.
     FunAsr,
+    /// As NeMo's models are trained: Slaney's mel up to 8,000 Hz by Hann windows.
+    Nemo,
+    /// As sherpa-onnx has it for WeNet's models: the usual ones, of samples of 16 bits.
+    WeNet,
 }
 
 /// The frames that wait, and what makes them.
@@ -44,6 +48,8 @@ impl Frames {
         let usual = LogMelSettings::new(SampleRate::Hz16000);
         let (settings, scale) = match front {
             Front::Usual => (LogMelSettings { high_hz: HIGH_HZ, ..usual }, 1.0),
+            Front::Nemo => (LogMelSettings::nemo(SampleRate::Hz16000), 1.0),
+            Front::WeNet => (LogMelSettings { high_hz: HIGH_HZ, ..usual }, SCALE_16_BIT),
             Front::FunAsr => (LogMelSettings { taper: Taper::Hamming, snip_edges: true, ..usual }, SCALE_16_BIT),
         };
         Self {

@@ -7,27 +7,41 @@ use std::collections::BTreeMap;
 
 use ort::value::{Outlet, TensorElementType};
 
+use super::frames::Front;
 use crate::model::ModelError;
 
 /// Log-mel energies per frame.
 pub(super) const BANDS: usize = 80;
-/// Frames of one output of a transducer or CTC model: what follows from every published front, 40 ms.
+/// Frames of one output of k2's models: what follows from every published front, 40 ms.
 const FRAMES_PER_STEP: usize = 4;
 /// The longest window of a graph, frames (10 s).
 const WINDOW_MAX: usize = 1_000;
 /// Numbers in one value of the metadata, and the largest of them.
 const LIST_MAX: usize = 64;
 const NUMBER_MAX: usize = 1 << 16;
+/// What k2's kinds of encoder are called in the metadata, and how the names of NeMo's begin.
+const K2: [&str; 4] = ["zipformer2", "zipformer", "conformer", "lstm"];
+const NEMO: &str = "EncDec";
 /// What one call may have to remember, numbers (64 MB).
 const STATE_MAX: usize = 16 << 20;
 
-/// The kinds of encoder, by the metadata's `model_type`.
+/// What a graph takes, and in which order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Architecture {
-    Zipformer2,
-    Zipformer,
-    Conformer,
-    Lstm,
+pub(super) enum Order {
+    /// Frames, then states.
+    Plain,
+    /// Behind them, how many frames the call has behind it: k2's conformers.
+    Position,
+    /// Frames by band, how many there are, states; it answers how many steps there are, too: NeMo's models.
+    Bands,
+    /// Frames, the step they begin at, how many steps are remembered, states, which of these steps there are: WeNet's models,
+    /// which take one call at a time.
+    Mask {
+        /// Steps that are remembered.
+        remembered: usize,
+        /// Steps of one run.
+        steps: usize,
+    },
 }
 
 /// One tensor that a call remembers.
@@ -35,10 +49,10 @@ enum Architecture {
 pub(super) struct StateShape {
     /// Its dimensions; that of the batch is 1.
     pub(super) dimensions: Vec<usize>,
-    /// Which of them is the batch.
-    pub(super) axis: usize,
-    /// Counts instead of numbers.
-    pub(super) counts: bool,
+    /// Which of them is the batch; none where a graph takes one call at a time.
+    pub(super) axis: Option<usize>,
+    /// What it is of: `Float32` or `Int64`.
+    pub(super) element: TensorElementType,
 }
 
 /// What a graph takes and remembers.
@@ -52,8 +66,10 @@ pub(super) struct Layout {
     pub(super) step: usize,
     /// In the order of the graph's inputs, behind the frames.
     pub(super) states: Vec<StateShape>,
-    /// The last input is how many frames the call has behind it.
-    pub(super) takes_position: bool,
+    /// What comes before and behind them.
+    pub(super) order: Order,
+    /// It takes one call at a time: WeNet's graphs, and those that were published for phones.
+    pub(super) lone: bool,
     /// What is left at the end of the audio is decoded, too, though it fills no window.
     pub(super) takes_rest: bool,
 }
@@ -65,50 +81,65 @@ impl Layout {
     /// What is missing or not as it should be.
     pub(super) fn of(file: &str, metadata: &BTreeMap<String, String>) -> Result<Self, ModelError> {
         let fields = Fields { file, metadata };
-        let architecture = match fields.text("model_type")? {
-            "zipformer2" => Architecture::Zipformer2,
-            "zipformer" => Architecture::Zipformer,
-            "conformer" => Architecture::Conformer,
-            "lstm" => Architecture::Lstm,
-            other => return Err(fields.wrong("model_type: zipformer2, zipformer, conformer or lstm", other)),
+        let layout = match fields.text("model_type")? {
+            "zipformer2" => fields.k2(zipformer2, Order::Plain)?,
+            "zipformer" => fields.k2(zipformer, Order::Plain)?,
+            "conformer" => fields.k2(conformer, Order::Position)?,
+            "lstm" => fields.k2(lstm, Order::Plain)?,
+            "wenet_ctc" => wenet(&fields)?,
+            other if other.starts_with(NEMO) => nemo(&fields)?,
+            other => return Err(fields.wrong(&format!("model_type: {}, {NEMO}… or wenet_ctc", K2.join(", ")), other)),
         };
         if let Some(feature) = metadata.get("feature").filter(|feature| !feature.is_empty()) {
             return Err(fields.wrong("feature: log-mel energies (none told)", feature));
         }
-        let (window, shift) = (fields.number("T")?, fields.number("decode_chunk_len")?);
-        if window > WINDOW_MAX || shift > window || !shift.is_multiple_of(FRAMES_PER_STEP) {
-            let found = format!("T {window}, decode_chunk_len {shift}");
-            let expected = format!("decode_chunk_len up to T, a multiple of {FRAMES_PER_STEP}, T up to {WINDOW_MAX}");
-            return Err(fields.wrong(&expected, &found));
-        }
-        let states = match architecture {
-            Architecture::Zipformer2 => zipformer2(&fields)?,
-            Architecture::Zipformer => zipformer(&fields)?,
-            Architecture::Conformer => conformer(&fields)?,
-            Architecture::Lstm => lstm(&fields)?,
-        };
-        fields.check_size(&states)?;
-        let takes_position = architecture == Architecture::Conformer;
-        Ok(Self { window, shift, step: FRAMES_PER_STEP, states, takes_position, takes_rest: false })
+        fields.check_size(&layout.states)?;
+        Ok(layout)
     }
 
-    /// Compares the inputs of the graph in `file` with this.
+    /// What calls' audio is to be.
+    pub(super) fn front(&self) -> Front {
+        match self.order {
+            Order::Plain | Order::Position => Front::Usual,
+            Order::Bands => Front::Nemo,
+            Order::Mask { .. } => Front::WeNet,
+        }
+    }
+
+    /// Everything that the graph takes, in its order.
+    fn inputs(&self) -> Vec<StateShape> {
+        let (count, states) = (StateShape::counts(&[1], 0), self.states.iter().cloned());
+        let frames = match self.order {
+            Order::Bands => StateShape::new(&[1, BANDS, self.window], 0),
+            _ => StateShape::new(&[1, self.window, BANDS], 0),
+        };
+        match self.order {
+            Order::Plain => std::iter::once(frames).chain(states).collect(),
+            Order::Position => std::iter::once(frames).chain(states).chain([count]).collect(),
+            Order::Bands => [frames, count].into_iter().chain(states).collect(),
+            Order::Mask { remembered, steps } => {
+                let lone = StateShape::lone(&[1], TensorElementType::Int64);
+                let mask = StateShape::lone(&[1, 1, remembered + steps], TensorElementType::Bool);
+                [frames, lone.clone(), lone].into_iter().chain(states).chain([mask]).collect()
+            }
+        }
+    }
+
+    /// Compares the inputs of the graph in `file` with this, and notes whether it takes one call at a time.
     ///
     /// # Errors
     /// The first input that differs.
-    pub(super) fn check(&self, file: &str, inputs: &[Outlet]) -> Result<(), ModelError> {
-        let frames = StateShape { dimensions: vec![1, self.window, BANDS], axis: 0, counts: false };
-        let position = StateShape { dimensions: vec![1], axis: 0, counts: true };
-        let expected: Vec<&StateShape> =
-            std::iter::once(&frames).chain(&self.states).chain(self.takes_position.then_some(&position)).collect();
+    pub(super) fn check(&mut self, file: &str, inputs: &[Outlet]) -> Result<(), ModelError> {
+        let expected = self.inputs();
         let wrong = |expected: String, found: String| {
             Err(ModelError::Mismatch { file: file.to_owned(), what: "input", expected, found })
         };
         if inputs.len() != expected.len() {
             return wrong(format!("{} by the metadata", expected.len()), inputs.len().to_string());
         }
+        self.lone |= inputs.iter().zip(&expected).any(|(input, shape)| !shape.fits(input) && shape.fits_alone(input));
         for (input, shape) in inputs.iter().zip(expected) {
-            if !shape.fits(input) {
+            if !(shape.fits(input) || self.lone && shape.fits_alone(input)) {
                 return wrong(format!("{} {shape}", input.name()), outlet(input));
             }
         }
@@ -118,7 +149,17 @@ impl Layout {
 
 impl StateShape {
     pub(super) fn new(dimensions: &[usize], axis: usize) -> Self {
-        Self { dimensions: dimensions.to_vec(), axis, counts: false }
+        Self { dimensions: dimensions.to_vec(), axis: Some(axis), element: TensorElementType::Float32 }
+    }
+
+    /// Counts instead of numbers.
+    fn counts(dimensions: &[usize], axis: usize) -> Self {
+        Self { element: TensorElementType::Int64, ..Self::new(dimensions, axis) }
+    }
+
+    /// Of one call alone.
+    fn lone(dimensions: &[usize], element: TensorElementType) -> Self {
+        Self { dimensions: dimensions.to_vec(), axis: None, element }
     }
 
     /// Numbers of one call's.
@@ -128,13 +169,21 @@ impl StateShape {
 
     /// Whether a graph's outlet is of this shape, with a batch of any size.
     pub(super) fn fits(&self, outlet: &Outlet) -> bool {
-        let element = if self.counts { TensorElementType::Int64 } else { TensorElementType::Float32 };
+        self.fits_with(outlet, |batch| batch < 0)
+    }
+
+    /// Whether it is, with or without a batch of one.
+    fn fits_alone(&self, outlet: &Outlet) -> bool {
+        self.fits_with(outlet, |batch| batch < 0 || batch == 1)
+    }
+
+    fn fits_with(&self, outlet: &Outlet, is_batch: impl Fn(i64) -> bool) -> bool {
         let Some(shape) = outlet.dtype().tensor_shape() else { return false };
-        let is_fit = |(at, (&found, &size)): (usize, (&i64, &usize))| match at == self.axis {
-            true => found < 0,
+        let is_fit = |(at, (&found, &size)): (usize, (&i64, &usize))| match Some(at) == self.axis {
+            true => is_batch(found),
             false => found < 0 || found == size as i64,
         };
-        outlet.dtype().tensor_type() == Some(element)
+        outlet.dtype().tensor_type() == Some(self.element)
             && shape.len() == self.dimensions.len()
             && shape.iter().zip(&self.dimensions).enumerate().all(is_fit)
     }
@@ -142,9 +191,9 @@ impl StateShape {
 
 impl std::fmt::Display for StateShape {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let size = |(at, size): (usize, &usize)| if at == self.axis { "N".to_owned() } else { size.to_string() };
+        let size = |(at, size): (usize, &usize)| if Some(at) == self.axis { "N".to_owned() } else { size.to_string() };
         let sizes: Vec<String> = self.dimensions.iter().enumerate().map(size).collect();
-        write!(f, "[{}] of {}", sizes.join(", "), if self.counts { "Int64" } else { "Float32" })
+        write!(f, "[{}] of {:?}", sizes.join(", "), self.element)
     }
 }
 
@@ -178,7 +227,7 @@ fn zipformer2(fields: &Fields<'_>) -> Result<Vec<StateShape>, ModelError> {
         (0..layers[stack].min(LIST_MAX)).for_each(|_| states.extend_from_slice(&layer));
     }
     states.push(StateShape::new(&[1, 128, 3, ((BANDS - 1) / 2 - 1) / 2], 0));
-    states.push(StateShape { counts: true, ..StateShape::new(&[1], 0) });
+    states.push(StateShape::counts(&[1], 0));
     Ok(states)
 }
 
@@ -192,7 +241,7 @@ fn zipformer(fields: &Fields<'_>) -> Result<Vec<StateShape>, ModelError> {
     let value = |i: usize| StateShape::new(&[layers[i], lefts[i], 1, attentions[i] / 2], 2);
     let kernel = |i: usize| StateShape::new(&[layers[i], 1, dims[i], kernels[i] - 1], 1);
     let kinds = [
-        each(&|i| StateShape { counts: true, ..StateShape::new(&[layers[i], 1], 1) }),
+        each(&|i| StateShape::counts(&[layers[i], 1], 1)),
         each(&|i| StateShape::new(&[layers[i], 1, dims[i]], 1)),
         each(&|i| StateShape::new(&[layers[i], lefts[i], 1, attentions[i]], 2)),
         each(&value),
@@ -215,6 +264,45 @@ fn lstm(fields: &Fields<'_>) -> Result<Vec<StateShape>, ModelError> {
     Ok(vec![StateShape::new(&[layers, 1, dim], 1), StateShape::new(&[layers, 1, hidden], 1)])
 }
 
+/// What NeMo's cache-aware FastConformers remember: layers' inputs, their convolutions', and how much of the first there is.
+fn nemo(fields: &Fields<'_>) -> Result<Layout, ModelError> {
+    let (window, shift) = (fields.number("window_size")?, fields.number("chunk_shift")?);
+    let step = fields.number("subsampling_factor")?;
+    fields.check_window(("window_size", window), ("chunk_shift", shift), step)?;
+    if let Some(kind) = fields.metadata.get("normalize_type").filter(|kind| !kind.is_empty()) {
+        return Err(fields.wrong("normalize_type: none", kind));
+    }
+    let sizes = |kind: &str| -> Result<Vec<usize>, ModelError> {
+        (1..=3).map(|at| fields.number(&format!("cache_last_{kind}_dim{at}"))).collect()
+    };
+    let of_one = |sizes: Vec<usize>| StateShape::new(&[&[1], sizes.as_slice()].concat(), 0);
+    let states = vec![of_one(sizes("channel")?), of_one(sizes("time")?), StateShape::counts(&[1], 0)];
+    Ok(Layout { window, shift, step, states, order: Order::Bands, lone: false, takes_rest: false })
+}
+
+/// What WeNet's U2++ models remember: keys and values of every block's last steps, and its convolution's inputs.
+fn wenet(fields: &Fields<'_>) -> Result<Layout, ModelError> {
+    let (steps, left) = (fields.number("chunk_size")?, fields.number("left_chunks")?);
+    let (step, right) = (fields.number("subsampling_factor")?, fields.number("right_context")?);
+    let (window, shift) = ((steps - 1).saturating_mul(step).saturating_add(right + 1), steps.saturating_mul(step));
+    fields.check_window(("window", window), ("chunk_size × subsampling_factor", shift), step)?;
+    let (blocks, heads) = (fields.number("num_blocks")?, fields.number("head")?);
+    let (width, kernel) = (fields.number("output_size")?, fields.number("cnn_module_kernel")?);
+    if heads > width {
+        return Err(fields.wrong(&format!("head: up to output_size, which is {width}"), &heads.to_string()));
+    }
+    let remembered = steps * left;
+    let element = TensorElementType::Float32;
+    let states = vec![
+        StateShape::lone(&[blocks, heads, remembered, width / heads * 2], element),
+        StateShape::lone(&[blocks, 1, width, kernel - 1], element),
+    ];
+    Ok(Layout { window, shift, step, states, order: Order::Mask { remembered, steps }, lone: true, takes_rest: false })
+}
+
+/// What one of k2's kinds of encoder remembers.
+type States = fn(&Fields<'_>) -> Result<Vec<StateShape>, ModelError>;
+
 /// The metadata of one file.
 pub(super) struct Fields<'a> {
     pub(super) file: &'a str,
@@ -222,6 +310,29 @@ pub(super) struct Fields<'a> {
 }
 
 impl Fields<'_> {
+    /// What one of k2's models takes, which remembers `states`.
+    fn k2(&self, states: States, order: Order) -> Result<Layout, ModelError> {
+        let (window, shift, step) = (self.number("T")?, self.number("decode_chunk_len")?, FRAMES_PER_STEP);
+        self.check_window(("T", window), ("decode_chunk_len", shift), step)?;
+        let states = states(self)?;
+        Ok(Layout { window, shift, step, states, order, lone: false, takes_rest: false })
+    }
+
+    /// Refuses windows that are too long, or do not go on by whole steps.
+    fn check_window(
+        &self,
+        (whole, window): (&str, usize),
+        (part, shift): (&str, usize),
+        step: usize,
+    ) -> Result<(), ModelError> {
+        if window > WINDOW_MAX || shift > window || !shift.is_multiple_of(step) {
+            let found = format!("{whole} {window}, {part} {shift}");
+            let expected = format!("{part} up to {whole}, a multiple of {step}, {whole} up to {WINDOW_MAX}");
+            return Err(self.wrong(&expected, &found));
+        }
+        Ok(())
+    }
+
     /// Refuses states that take too much memory.
     pub(super) fn check_size(&self, states: &[StateShape]) -> Result<(), ModelError> {
         let numbers = states.iter().map(StateShape::numbers).fold(0, usize::saturating_add);
@@ -311,13 +422,46 @@ mod tests {
                     cnn_module_kernel=31;pad_length=7";
         let layout = Layout::of("encoder.onnx", &metadata(text)).expect("a layout");
         check(&layout, 1, "[12, 30, N, 512] of Float32");
-        assert!(layout.takes_position);
+        assert_eq!(layout.order, Order::Position);
+    }
+
+    const NEMO_CTC: &str = "model_type=EncDecHybridRNNTCTCBPEModel;window_size=65;chunk_shift=56;subsampling_factor=8;\
+        normalize_type=;cache_last_channel_dim1=17;cache_last_channel_dim2=70;cache_last_channel_dim3=512;\
+        cache_last_time_dim1=17;cache_last_time_dim2=512;cache_last_time_dim3=8;vocab_size=1024";
+    const WENET_CTC: &str = "model_type=wenet_ctc;chunk_size=16;left_chunks=4;head=4;num_blocks=12;output_size=256;\
+        cnn_module_kernel=8;right_context=6;subsampling_factor=4;vocab_size=4233";
+
+    #[test]
+    fn models_of_nemo_and_wenet_take_what_theirs_do() {
+        let layout = Layout::of("model.onnx", &metadata(NEMO_CTC)).expect("a layout");
+        assert_eq!((layout.window, layout.shift, layout.step, layout.lone), (65, 56, 8, false));
+        let inputs: Vec<String> = layout.inputs().iter().map(ToString::to_string).collect();
+        let states = ["[N, 17, 70, 512] of Float32", "[N, 17, 512, 8] of Float32", "[N] of Int64"];
+        assert_eq!(inputs[..2], ["[N, 80, 65] of Float32", "[N] of Int64"]);
+        assert_eq!(inputs[2..], states);
+
+        let layout = Layout::of("model.onnx", &metadata(WENET_CTC)).expect("a layout");
+        assert_eq!((layout.window, layout.shift, layout.step, layout.lone), (67, 64, 4, true));
+        let inputs: Vec<String> = layout.inputs().iter().map(ToString::to_string).collect();
+        assert_eq!(inputs[..3], ["[N, 67, 80] of Float32", "[1] of Int64", "[1] of Int64"]);
+        assert_eq!(inputs[3..5], ["[12, 4, 64, 128] of Float32", "[12, 1, 256, 7] of Float32"]);
+        assert_eq!(inputs[5..], ["[1, 1, 80] of Bool"]);
     }
 
     #[test]
     fn what_is_no_metadata_is_named() {
         refused("T=45", "expected model_type, found no such key");
-        refused("model_type=whisper", "expected model_type: zipformer2, zipformer, conformer or lstm, found whisper");
+        refused(
+            "model_type=whisper",
+            "model_type: zipformer2, zipformer, conformer, lstm, EncDec… or wenet_ctc, found whisper",
+        );
+        refused(
+            &NEMO_CTC.replace("chunk_shift=56", "chunk_shift=52"),
+            "expected chunk_shift up to window_size, a multiple of 8",
+        );
+        refused(&NEMO_CTC.replace("normalize_type=", "normalize_type=per_feature"), "expected normalize_type: none");
+        refused(&WENET_CTC.replace("head=4", "head=300"), "expected head: up to output_size, which is 256, found 300");
+        refused(&WENET_CTC.replace("left_chunks=4", "left_chunks=65536"), "expected states of at most");
         refused("model_type=lstm;T=9;decode_chunk_len=12", "expected decode_chunk_len up to T");
         refused(
             "model_type=lstm;T=9;decode_chunk_len=6",

@@ -126,7 +126,8 @@ impl StreamingModel {
                 (layout, Graphs::Paraformer(Box::new(graphs)))
             }
             others => {
-                let layout = Layout::of(file, &told)?;
+                let mut layout = Layout::of(file, &told)?;
+                layout.check(file, encoder.inputs())?;
                 let transducer = match others {
                     [predictor, joiner] => Some([(predictor.name, load(predictor)?), (joiner.name, load(joiner)?)]),
                     _ => None,
@@ -137,7 +138,8 @@ impl StreamingModel {
             }
         };
         let first = Row::first(&layout.states).map_err(|error| failed(file, 1, &error))?;
-        let (hotwords, file, batch) = (Hotwords::default(), file.to_owned(), options.batch.max(1));
+        let batch = if layout.lone { 1 } else { options.batch.max(1) };
+        let (hotwords, file) = (Hotwords::default(), file.to_owned());
         Ok(Self { graphs, layout, tokens, pieces, first, hotwords, batch, file })
     }
 
@@ -178,7 +180,7 @@ impl StreamingModel {
     /// A call at position `start` of its audio, samples at 8 kHz.
     pub fn stream(&self, start: u64) -> Stream {
         let (front, path) = match &self.graphs {
-            Graphs::Stepwise(graphs) => (Front::Usual, graphs.first_path()),
+            Graphs::Stepwise(graphs) => (self.layout.front(), graphs.first_path()),
             Graphs::Paraformer(_) => (Front::FunAsr, Path::default()),
         };
         Stream {

@@ -11,7 +11,7 @@ use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, Outlet, Tensor, TensorElementType, TensorRef};
 
 use super::cif::{Fired, Integrator};
-use super::layout::{BANDS, Fields, Layout, StateShape, outlet};
+use super::layout::{BANDS, Fields, Layout, Order, StateShape, outlet};
 use super::low_rate::{LowRate, SHIFT, SIZE, WIDTH};
 use super::model::Stream;
 use super::states::{Row, Stack, gathered};
@@ -109,7 +109,15 @@ pub(super) fn layout(file: &str, metadata: &BTreeMap<String, String>) -> Result<
     }
     let states = vec![StateShape::new(&[1, width, kernel - 1], 0); blocks];
     fields.check_size(&states)?;
-    Ok(Layout { window: WINDOW, shift: STEPS * SHIFT, step: SHIFT, states, takes_position: false, takes_rest: true })
+    Ok(Layout {
+        window: WINDOW,
+        shift: STEPS * SHIFT,
+        step: SHIFT,
+        states,
+        order: Order::Plain,
+        lone: false,
+        takes_rest: true,
+    })
 }
 
 impl Paraformer {

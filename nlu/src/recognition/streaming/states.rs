@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ort::value::{DynValue, Tensor};
+use ort::value::{DynValue, Tensor, TensorElementType};
 
 use super::layout::StateShape;
 
@@ -29,9 +29,9 @@ impl Row {
     /// # Errors
     /// What ONNX Runtime says.
     pub(super) fn first(shapes: &[StateShape]) -> Result<Self, ort::Error> {
-        let tensors = shapes.iter().map(|shape| match shape.counts {
-            true => tensor(shape, 1, vec![0i64; shape.numbers()]),
-            false => tensor(shape, 1, vec![0f32; shape.numbers()]),
+        let tensors = shapes.iter().map(|shape| match shape.element {
+            TensorElementType::Int64 => tensor(shape, 1, vec![0i64; shape.numbers()]),
+            _ => tensor(shape, 1, vec![0f32; shape.numbers()]),
         });
         Ok(Self { stack: Arc::new(Stack { tensors: tensors.collect::<Result<_, _>>()?, rows: 1 }), row: 0 })
     }
@@ -66,9 +66,9 @@ impl Stack {
     /// When it is of another shape than what it takes.
     pub(super) fn of(shapes: &[StateShape], tensors: Vec<DynValue>, rows: usize) -> Result<Arc<Self>, ort::Error> {
         for (shape, tensor) in shapes.iter().zip(&tensors) {
-            let count = match shape.counts {
-                true => tensor.try_extract_tensor::<i64>()?.1.len(),
-                false => tensor.try_extract_tensor::<f32>()?.1.len(),
+            let count = match shape.element {
+                TensorElementType::Int64 => tensor.try_extract_tensor::<i64>()?.1.len(),
+                _ => tensor.try_extract_tensor::<f32>()?.1.len(),
             };
             if count != shape.numbers() * rows {
                 return Err(ort::Error::new(format!("{count} numbers of a state {shape} of {rows} calls")));
@@ -89,9 +89,9 @@ impl Stack {
 }
 
 fn stacked(shapes: &[StateShape], rows: &[&Row]) -> Result<Stack, ort::Error> {
-    let tensors = shapes.iter().enumerate().map(|(state, shape)| match shape.counts {
-        true => tensor(shape, rows.len(), copied::<i64>(shape, state, rows)?),
-        false => tensor(shape, rows.len(), copied::<f32>(shape, state, rows)?),
+    let tensors = shapes.iter().enumerate().map(|(state, shape)| match shape.element {
+        TensorElementType::Int64 => tensor(shape, rows.len(), copied::<i64>(shape, state, rows)?),
+        _ => tensor(shape, rows.len(), copied::<f32>(shape, state, rows)?),
     });
     Ok(Stack { tensors: tensors.collect::<Result<_, _>>()?, rows: rows.len() })
 }
@@ -102,8 +102,12 @@ fn copied<T: ort::value::PrimitiveTensorElementType + Copy>(
     state: usize,
     rows: &[&Row],
 ) -> Result<Vec<T>, ort::Error> {
-    let outer: usize = shape.dimensions[..shape.axis].iter().product();
-    let inner: usize = shape.dimensions[shape.axis + 1..].iter().product();
+    // What is of one call alone is one row as a whole.
+    let (before, behind) = match shape.axis {
+        Some(axis) => (&shape.dimensions[..axis], &shape.dimensions[axis + 1..]),
+        None => (&[][..], &shape.dimensions[..]),
+    };
+    let (outer, inner): (usize, usize) = (before.iter().product(), behind.iter().product());
     let views: Vec<(&[T], usize, usize)> = rows
         .iter()
         .map(|row| Ok((row.stack.tensors[state].try_extract_tensor::<T>()?.1, row.stack.rows, row.row)))
@@ -124,6 +128,8 @@ fn tensor<T: ort::value::PrimitiveTensorElementType + std::fmt::Debug + Clone + 
     numbers: Vec<T>,
 ) -> Result<DynValue, ort::Error> {
     let mut dimensions = shape.dimensions.clone();
-    dimensions[shape.axis] = rows;
+    if let Some(axis) = shape.axis {
+        dimensions[axis] = rows;
+    }
     Ok(Tensor::from_array((dimensions, numbers))?.into_dyn())
 }

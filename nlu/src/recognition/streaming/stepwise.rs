@@ -1,13 +1,14 @@
 //! Graphs that go on step by step: the encoder of a transducer or CTC model, which remembers what it heard, and what makes
 //! tokens of its steps.
 
-use ort::session::{Session, SessionInputValue};
-use ort::value::{DynValue, TensorRef};
+use ort::session::Session;
+use ort::value::DynValue;
 
 use super::beam::{self, Beam};
+use super::given::Given;
 use super::greedy;
 use super::hotwords::Hotwords;
-use super::layout::{BANDS, Layout};
+use super::layout::{Layout, Order};
 use super::model::{Search, Stream};
 use super::path::Path;
 use super::states::{Row, Stack, gathered};
@@ -44,10 +45,9 @@ impl Stepwise {
         tokens: (&str, &Tokens),
         search: Search,
     ) -> Result<Self, ModelError> {
-        layout.check(file, encoder.inputs())?;
         let outputs: Vec<String> = encoder.outputs().iter().map(|outlet| outlet.name().to_owned()).collect();
-        let states = 1 + layout.states.len();
-        expect(file, "outputs", &states.to_string(), &outputs.len().to_string())?;
+        let expected = 1 + layout.states.len() + usize::from(layout.order == Order::Bands);
+        expect(file, "outputs", &expected.to_string(), &outputs.len().to_string())?;
         let width = output_width(file, &encoder)?;
         let head = match transducer {
             None => ctc_head(file, width, tokens)?,
@@ -70,22 +70,18 @@ impl Stepwise {
         streams: &mut [&mut Stream],
     ) -> Result<(), ort::Error> {
         let count = streams.len();
-        let windows: Vec<&[f32]> = streams.iter().map(|stream| stream.frames.window(layout)).collect();
-        let windows = windows.concat();
-        let positions: Vec<i64> = streams.iter().map(|stream| stream.decoded as i64).collect();
         let rows: Vec<&Row> = streams.iter().map(|stream| &stream.state).collect();
         let states = gathered(&layout.states, &rows)?;
-        let windows = TensorRef::from_array_view(([count, layout.window, BANDS], windows.as_slice()))?;
-        let positions = TensorRef::from_array_view(([count], positions.as_slice()))?;
-        let mut inputs: Vec<SessionInputValue<'_>> = vec![windows.into()];
-        inputs.extend(states.tensors().iter().map(SessionInputValue::from));
-        if layout.takes_position {
-            inputs.push(positions.into());
-        }
+        let given = Given::of(layout, streams);
+        let inputs = given.inputs(layout, &states)?;
         let mut outputs = self.encoder.run(inputs.as_slice())?;
         let mut values: Vec<DynValue> = self.outputs.iter().filter_map(|name| outputs.remove(name)).collect();
         drop(outputs);
         let heard = values.remove(0);
+        if layout.order == Order::Bands {
+            // How many steps there are, which the shape tells.
+            drop(values.remove(0));
+        }
         let next = Stack::of(&layout.states, values, count)?;
         let (shape, heard) = heard.try_extract_tensor::<f32>()?;
         let steps = layout.shift / layout.step;
