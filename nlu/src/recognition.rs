@@ -8,6 +8,7 @@ mod dictionary;
 mod graph;
 mod listed;
 pub mod phrases;
+mod pinyin;
 pub mod remote;
 mod score;
 mod segments;

@@ -1,14 +1,19 @@
 //! Phrases of the operator's lists among the words of dictation, whoever takes it.
 //!
-//! Character by character of Chinese, word by word of what is written in letters, whatever their case.
+//! Character by character of Chinese, word by word of what is written in letters, whatever their case; or syllable by syllable,
+//! whatever its tone, where a recogniser writes what it hears as it sounds.
 
 use super::phrases::{Phrase, PhraseList};
+use super::pinyin::{Readings, toneless};
 use super::{Language, SpokenPhrase, Word};
 
 /// The phrases of one language, the longest first.
 #[derive(Debug, Default)]
 pub struct Listed {
-    phrases: Vec<(Vec<String>, Phrase)>,
+    /// What each unit of a phrase may be, in turn.
+    phrases: Vec<(Vec<Vec<String>>, Phrase)>,
+    /// Words are syllables.
+    by_sound: bool,
 }
 
 impl Listed {
@@ -22,23 +27,36 @@ impl Listed {
         self.phrases.iter().map(|(_, phrase)| phrase.text.as_str())
     }
 
+    /// Those that are listened for by how they sound; a phrase with a character that nobody here can read is left out.
+    pub(super) fn by_sound(lists: &[PhraseList], language: Language) -> Self {
+        let readings = Readings::built_in();
+        let phrases = PhraseList::of(lists, language).map(|list| list.phrases).unwrap_or_default();
+        let sounds = |phrase: Phrase| Some((readings.of(&phrase.text)?, phrase));
+        Self { by_sound: true, ..Self::sorted(phrases.into_iter().filter_map(sounds).collect()) }
+    }
+
     fn new(phrases: impl IntoIterator<Item = Phrase>) -> Self {
-        let units = |phrase: Phrase| (units(&phrase.text), phrase);
-        let mut phrases: Vec<_> = phrases.into_iter().map(units).filter(|(units, _)| !units.is_empty()).collect();
+        let written = |phrase: Phrase| (units(&phrase.text).into_iter().map(|unit| vec![unit]).collect(), phrase);
+        Self::sorted(phrases.into_iter().map(written).collect())
+    }
+
+    fn sorted(mut phrases: Vec<(Vec<Vec<String>>, Phrase)>) -> Self {
+        phrases.retain(|(units, _)| !units.is_empty());
         phrases.sort_by_key(|(units, _)| std::cmp::Reverse(units.len()));
-        Self { phrases }
+        Self { phrases, by_sound: false }
     }
 
     /// The phrases among `words`, in order; none overlaps another, and each is as sure as its words on average.
     pub(super) fn find(&self, words: &[Word]) -> Vec<SpokenPhrase> {
+        let units = |word: &Word| if self.by_sound { vec![toneless(&word.text)] } else { units(&word.text) };
         let spoken: Vec<(String, &Word)> =
-            words.iter().flat_map(|word| units(&word.text).into_iter().map(move |unit| (unit, word))).collect();
+            words.iter().flat_map(|word| units(word).into_iter().map(move |unit| (unit, word))).collect();
         let mut found = Vec::new();
         let mut at = 0;
         while at < spoken.len() {
             let phrase = self.phrases.iter().find_map(|(units, phrase)| {
                 let here = spoken.get(at..at + units.len())?;
-                let is_said = here.iter().map(|(unit, _)| unit).eq(units);
+                let is_said = here.iter().zip(units).all(|((unit, _), may_be)| may_be.contains(unit));
                 is_said.then(|| heard(phrase, here)).flatten().map(|heard| (heard, units.len()))
             });
             let Some((phrase, length)) = phrase else {
@@ -112,6 +130,16 @@ mod tests {
         check("经|理", "");
     }
 
+    #[test]
+    fn phrases_are_found_by_how_they_sound() {
+        let list = "language = 'zh'\n[[intent]]\nname = 'any'\nphrases = ['我要投诉', '长城', 'VIP', '龘龘']\n";
+        let lists = [PhraseList::from_toml(list).expect("a list")];
+        let listed = Listed::by_sound(&lists, Language::Mandarin);
+        found_in(&listed, "nà|wǒ|yào|tòu|sū|nǐ", "我要投诉 0.6");
+        found_in(&listed, "cháng|chéng|V|I|P", "长城 0.6, VIP 0.6");
+        found_in(&listed, "wǒ|yào|tóu", "");
+    }
+
     #[track_caller]
     fn check(words: &str, expected: &str) {
         let phrase = |text: &str, confidence_min| Phrase { text: text.into(), intent: "any".into(), confidence_min };
@@ -121,6 +149,11 @@ mod tests {
             phrase("i want a refund!", 0.5),
             phrase("经理", 0.7),
         ]);
+        found_in(&listed, words, expected);
+    }
+
+    #[track_caller]
+    fn found_in(listed: &Listed, words: &str, expected: &str) {
         let word = |(at, text): (usize, &str)| Word {
             text: text.to_owned(),
             start: at as u64,

@@ -53,6 +53,16 @@ pub struct Certainty {
     pub tokens: f32,
 }
 
+/// The card of the model that comes with the program.
+const CARD: &[u8] = include_bytes!("../../../models/words.json");
+
+impl WordsCard {
+    /// That of the model that comes with the program.
+    pub(in crate::recognition) fn built_in() -> Self {
+        serde_json::from_slice(CARD).expect("it comes with the program, and a test reads it")
+    }
+}
+
 impl Certainty {
     /// How sure one can be, 0-1.
     pub fn of(&self, margins: &Margins) -> f32 {
@@ -79,8 +89,7 @@ impl BuiltInModel {
     /// When ONNX Runtime refuses it.
     pub fn built_in(runtime: &Runtime) -> Result<Self, ModelError> {
         let graph = include_bytes!("../../../models/words.onnx");
-        let card = include_bytes!("../../../models/words.json");
-        Self::from_bytes(runtime, "words.onnx", graph, card)
+        Self::from_bytes(runtime, "words.onnx", graph, CARD)
     }
 
     /// Checks and loads a model; `file` is the name that errors tell.

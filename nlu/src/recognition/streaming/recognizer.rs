@@ -49,8 +49,9 @@ struct Party {
     stream: Stream,
     /// Position of the next sample.
     position: u64,
-    /// The tokens that were told in the last partial transcript.
+    /// The tokens that were told in the last partial transcript, and how many phrases.
     told: Vec<usize>,
+    told_phrases: usize,
 }
 
 impl StreamingRecognizer {
@@ -59,7 +60,7 @@ impl StreamingRecognizer {
     pub fn new(models: Vec<(Language, StreamingModel)>, lists: &[PhraseList], rules: EndpointRules) -> Self {
         let shard = |(language, model): (Language, StreamingModel)| Shard {
             language,
-            listener: Listener { model, phrases: Listed::of(lists, language), rules },
+            listener: Listener { phrases: phrases(&model, lists, language), model, rules },
             parties: BTreeMap::new(),
             waiting: Vec::new(),
             figures: RecognizerFigures::default(),
@@ -82,7 +83,7 @@ impl Recognizer for StreamingRecognizer {
         let Some((place, _)) = own.min_by_key(|(_, shard)| shard.parties.len()) else { return };
         let shard = &mut self.shards[place];
         let stream = shard.listener.model.stream(0);
-        shard.parties.insert(party, Party { stream, position: 0, told: Vec::new() });
+        shard.parties.insert(party, Party { stream, position: 0, told: Vec::new(), told_phrases: 0 });
         self.places.insert(party, place);
     }
 
@@ -157,6 +158,11 @@ impl Recognizer for StreamingRecognizer {
     }
 }
 
+/// The phrases of a language as the model writes what it hears.
+fn phrases(model: &StreamingModel, lists: &[PhraseList], language: Language) -> Listed {
+    if model.tokens().are_sounds() { Listed::by_sound(lists, language) } else { Listed::of(lists, language) }
+}
+
 impl Shard {
     fn is_ready(&self) -> bool {
         self.parties.values().any(|party| self.listener.model.is_ready(&party.stream))
@@ -222,10 +228,14 @@ impl Party {
 
     /// Ends the utterance: what was understood of it, or that nothing was although something was told.
     fn end(&mut self, id: PartyId, listener: &Listener) -> Option<Transcript> {
-        let told = std::mem::take(&mut self.told);
+        let (told, told_phrases) = (std::mem::take(&mut self.told), std::mem::take(&mut self.told_phrases));
         let transcript = self.transcript(id, true, listener);
         listener.model.next_utterance(&mut self.stream);
-        (!transcript.words.is_empty() || !told.is_empty()).then_some(transcript)
+        let is_news = match transcript.text {
+            Some(_) => !transcript.words.is_empty() || !told.is_empty(),
+            None => !transcript.phrases.is_empty() || told_phrases > 0,
+        };
+        is_news.then_some(transcript)
     }
 
     /// What the party says just now, when it is not what was told last.
@@ -235,7 +245,10 @@ impl Party {
             return None;
         }
         self.told = emitted.iter().map(|each| each.token).collect();
-        Some(self.transcript(id, false, listener))
+        let transcript = self.transcript(id, false, listener);
+        let told_phrases = std::mem::replace(&mut self.told_phrases, transcript.phrases.len());
+        let is_news = transcript.text.is_some() || transcript.phrases.len() != told_phrases;
+        is_news.then_some(transcript)
     }
 
     fn transcript(&self, party: PartyId, is_final: bool, listener: &Listener) -> Transcript {
@@ -250,7 +263,9 @@ impl Party {
         let emitted = &self.stream.best().emitted;
         let spoken: Vec<Spoken> = emitted.iter().map(spoken).collect();
         let words = listener.model.tokens().words(&spoken);
-        let text = listener.model.tokens().text(emitted.iter().map(|each| each.token));
+        let tokens = listener.model.tokens();
+        let text = || tokens.text(emitted.iter().map(|each| each.token));
+        let text = (!tokens.are_sounds()).then(text);
         let end = ((begins + self.stream.frames().0) * SAMPLES_PER_FRAME).min(self.position);
         Transcript {
             party,
@@ -260,7 +275,7 @@ impl Party {
             end: words.last().map_or(end, |word| end.max(word.end)),
             phrases: listener.phrases.find(&words),
             words,
-            text: Some(if is_final { normalized(&text) } else { text }),
+            text: text.map(|text| if is_final { normalized(&text) } else { text }),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use super::super::Word;
 use super::super::listed::is_unspaced;
+use super::super::pinyin::{self, Part};
 use crate::model::ModelError;
 
 /// The largest `tokens.txt`, bytes, and the most tokens.
@@ -52,6 +53,8 @@ enum Words {
     Begin(Vec<bool>),
     /// Letters begin a word, unless the token before them is one of those.
     GoOn(Vec<bool>),
+    /// All are parts of syllables: a final goes on with the initial before it.
+    Syllables(Vec<Part>),
 }
 
 /// A token as it was heard.
@@ -118,7 +121,10 @@ impl Tokens {
         let text = |token: &&str| if *token == UNKNOWN { Vec::new() } else { letters.text(token) };
         Self {
             texts: named.iter().map(text).collect(),
-            words: Words::Begin(named.iter().map(|token| token.starts_with(WORD_BEGINS)).collect()),
+            words: match pinyin::parts(named) {
+                Some(parts) => Words::Syllables(parts),
+                None => Words::Begin(named.iter().map(|token| token.starts_with(WORD_BEGINS)).collect()),
+            },
             letters,
             blank: position(&BLANKS),
             unknown: position(&[UNKNOWN]),
@@ -135,6 +141,11 @@ impl Tokens {
             goes_on
         };
         self.words = Words::GoOn(self.texts.iter_mut().map(goes_on).collect());
+    }
+
+    /// Whether they are syllables of Mandarin, which nobody reads as they stand.
+    pub fn are_sounds(&self) -> bool {
+        matches!(self.words, Words::Syllables(_))
     }
 
     /// How many there are.
@@ -201,6 +212,10 @@ impl Tokens {
                 Some(before) => is_letter(before),
                 None => true,
             },
+            Words::Syllables(parts) => {
+                let part = |token: usize| parts.get(token).copied().unwrap_or(Part::Other);
+                part(token) != Part::Final || before.is_none_or(|before| part(before) != Part::Initial)
+            }
         }
     }
 
@@ -365,6 +380,18 @@ mod tests {
         check(LIST, &[2, 3, 6, 4, 5, 9], "我要 a refund's", "我|要|a|refund's");
         check(LIST, &[4, 5, 7, 8, 5], " refund投诉fund".trim(), "refund|投|诉|fund");
         check(LIST, &[2, 1, 99, 3], "我要", "我|要");
+    }
+
+    #[test]
+    fn initials_and_finals_become_syllables() {
+        let initials = "b p m f d t n l g k h j q x zh ch sh r z c s y w";
+        let finals = "óu ù iù ì ià ǔ ě ǎo ēng iàn uè ǜ ǘ ùn iú uáng ōng én ín ǐng òu uǒ āi";
+        let named: Vec<&str> = ["<blk>", "V"].into_iter().chain(initials.split(' ')).chain(finals.split(' ')).collect();
+        let list: String = named.iter().enumerate().map(|(number, token)| format!("{token} {number}\n")).collect();
+        assert!(Tokens::read("tokens.txt", list.as_bytes()).expect("a list").are_sounds());
+        let number = |token: &str| named.iter().position(|other| *other == token).expect("a token");
+        let said: Vec<usize> = "j iù sh ì V x ià ǎo y ǔ t óu".split(' ').map(number).collect();
+        check(&list, &said, "jiù shì V xià ǎo yǔ tóu", "jiù|shì|V|xià|ǎo|yǔ|tóu");
     }
 
     #[test]
