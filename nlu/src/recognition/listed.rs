@@ -4,7 +4,7 @@
 //! whatever its tone, where a recogniser writes what it hears as it sounds.
 
 use super::phrases::{Phrase, PhraseList};
-use super::pinyin::{Readings, toneless};
+use super::pinyin::{self, Readings, toneless};
 use super::{Language, SpokenPhrase, Word};
 
 /// The phrases of one language, the longest first.
@@ -46,7 +46,8 @@ impl Listed {
         Self { phrases, by_sound: false }
     }
 
-    /// The phrases among `words`, in order; none overlaps another, and each is as sure as its words on average.
+    /// The phrases among `words`, in order; none overlaps another. Each is as sure as its words on average, or as its syllables
+    /// make it.
     pub(super) fn find(&self, words: &[Word]) -> Vec<SpokenPhrase> {
         let units = |word: &Word| if self.by_sound { vec![toneless(&word.text)] } else { units(&word.text) };
         let spoken: Vec<(String, &Word)> =
@@ -54,12 +55,13 @@ impl Listed {
         let mut found = Vec::new();
         let mut at = 0;
         while at < spoken.len() {
-            let phrase = self.phrases.iter().find_map(|(units, phrase)| {
+            let here = self.phrases.iter().filter_map(|(units, phrase)| {
                 let here = spoken.get(at..at + units.len())?;
-                let is_said = here.iter().zip(units).all(|((unit, _), may_be)| may_be.contains(unit));
-                is_said.then(|| heard(phrase, here)).flatten().map(|heard| (heard, units.len()))
+                let distance = self.distance(units, here)?;
+                Some((distance, heard(phrase, here, self.confidence(here, distance))?, units.len()))
             });
-            let Some((phrase, length)) = phrase else {
+            // The longest of those that fit best.
+            let Some((_, phrase, length)) = here.min_by(|one, other| one.0.total_cmp(&other.0)) else {
                 at += 1;
                 continue;
             };
@@ -68,11 +70,26 @@ impl Listed {
         }
         found
     }
+
+    /// How far the words are from a phrase; `None` where they are another one.
+    fn distance(&self, units: &[Vec<String>], words: &[(String, &Word)]) -> Option<f32> {
+        let said = words.iter().map(|(unit, _)| unit.as_str());
+        if self.by_sound {
+            return pinyin::distance(units, said);
+        }
+        units.iter().zip(said).all(|(may_be, unit)| may_be.iter().any(|own| own == unit)).then_some(0.0)
+    }
+
+    fn confidence(&self, words: &[(String, &Word)], distance: f32) -> f32 {
+        if self.by_sound {
+            return pinyin::certainty(words.len(), distance);
+        }
+        words.iter().map(|(_, word)| word.confidence).sum::<f32>() / words.len() as f32
+    }
 }
 
 /// A phrase that these words make up, if they are sure enough.
-fn heard(phrase: &Phrase, words: &[(String, &Word)]) -> Option<SpokenPhrase> {
-    let confidence = words.iter().map(|(_, word)| word.confidence).sum::<f32>() / words.len() as f32;
+fn heard(phrase: &Phrase, words: &[(String, &Word)], confidence: f32) -> Option<SpokenPhrase> {
     let (start, end) = (words.first()?.1.start, words.last()?.1.end);
     let Phrase { text, intent, confidence_min } = phrase.clone();
     (confidence >= confidence_min).then_some(SpokenPhrase { intent, text, start, end, confidence })
@@ -116,10 +133,10 @@ mod tests {
 
     #[test]
     fn phrases_are_found_among_other_words() {
-        check("我|要|投|诉|你|们", "我要投诉 0.6");
-        check("要|投|诉|你|们", "投诉你们 0.6");
-        check("我|要|投|诉|吧", "我要投诉 0.6");
-        check("please|I|want|a|Refund|now", "i want a refund! 0.6");
+        check("我|要|投|诉|你|们", "我要投诉 0.60");
+        check("要|投|诉|你|们", "投诉你们 0.60");
+        check("我|要|投|诉|吧", "我要投诉 0.60");
+        check("please|I|want|a|Refund|now", "i want a refund! 0.60");
         check("I|want|a|refunds", "");
         check("我|要", "");
         check("", "");
@@ -135,8 +152,9 @@ mod tests {
         let list = "language = 'zh'\n[[intent]]\nname = 'any'\nphrases = ['我要投诉', '长城', 'VIP', '龘龘']\n";
         let lists = [PhraseList::from_toml(list).expect("a list")];
         let listed = Listed::by_sound(&lists, Language::Mandarin);
-        found_in(&listed, "nà|wǒ|yào|tòu|sū|nǐ", "我要投诉 0.6");
-        found_in(&listed, "cháng|chéng|V|I|P", "长城 0.6, VIP 0.6");
+        found_in(&listed, "nà|wǒ|yào|tòu|sū|nǐ", "我要投诉 0.94");
+        found_in(&listed, "wǒ|yào|tòu|shū|nǐ", "我要投诉 0.88");
+        found_in(&listed, "cháng|chéng|V|I|P", "长城 0.75, VIP 0.88");
         found_in(&listed, "wǒ|yào|tóu", "");
     }
 
@@ -162,7 +180,7 @@ mod tests {
         };
         let words: Vec<Word> = words.split('|').filter(|text| !text.is_empty()).enumerate().map(word).collect();
         let found: Vec<String> =
-            listed.find(&words).iter().map(|found| format!("{} {:.1}", found.text, found.confidence)).collect();
+            listed.find(&words).iter().map(|found| format!("{} {:.2}", found.text, found.confidence)).collect();
         assert_eq!(found.join(", "), expected);
     }
 }
