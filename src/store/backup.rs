@@ -144,6 +144,8 @@ fn trail_files(folder: &Path) -> Result<Vec<String>, BackupError> {
     for entry in fs::read_dir(folder).map_err(in_file(folder))? {
         names.extend(entry.map_err(in_file(folder))?.file_name().into_string());
     }
+    // What begins with a dot is a lock, or not written to its end.
+    names.retain(|name| !name.starts_with('.'));
     names.sort_by_key(|name| (name.ends_with(".log"), name.clone()));
     Ok(names)
 }

@@ -310,6 +310,7 @@ fn the_bot_transfers_the_caller_and_hangs_up_at_once() {
         close other
         notify bot 486
         reroute referred referred failed: 486 Busy
+        stop caller
         bye caller
         close caller
         ended: nobody is left to talk to; talk 0 peak low lost 9"
