@@ -588,8 +588,7 @@ impl Store {
 
 /// Makes a back-up, and says what became of it.
 fn backup_in(embedded: &Embedded, from: (&Path, &Trail), to: PathBuf) -> Backup {
-    let made = catch_unwind(AssertUnwindSafe(|| backup::write(embedded, from, &to)));
-    match made {
+    match catch_unwind(AssertUnwindSafe(|| backup::write(embedded, from, &to))) {
         Ok(Ok(manifest)) => {
             let bytes = manifest.files.iter().map(|file| file.bytes).sum();
             Backup::Done { folder: to, files: manifest.files.len(), bytes }
