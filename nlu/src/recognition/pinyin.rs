@@ -106,6 +106,7 @@ const NEGATIONS: [&str; 4] = ["bu", "mei", "bie", "wu"];
 
 /// How far what was said is from a phrase, in syllables; what sounds alike is half of one away. `None` where it is another one.
 pub(super) fn distance<'a>(phrase: &[Vec<String>], said: impl Iterator<Item = &'a str>) -> Option<f32> {
+    let (others_max, may_be_alike) = (usize::from(phrase.len() >= BUT_ONE_MIN), phrase.len() >= ALIKE_MIN);
     let (mut alike, mut others) = (0, 0);
     for (may_be, syllable) in phrase.iter().zip(said) {
         if may_be.iter().any(|own| own == syllable) {
@@ -116,9 +117,12 @@ pub(super) fn distance<'a>(phrase: &[Vec<String>], said: impl Iterator<Item = &'
         }
         let is_alike = may_be.iter().any(|own| blurred(own) == blurred(syllable));
         *if is_alike { &mut alike } else { &mut others } += 1;
+        // Nearly all of a list is left here, after a syllable or two.
+        if others > others_max || alike > 0 && !may_be_alike {
+            return None;
+        }
     }
-    let is_far = others > usize::from(phrase.len() >= BUT_ONE_MIN) || alike > 0 && phrase.len() < ALIKE_MIN;
-    (!is_far).then_some(0.5 * alike as f32 + others as f32)
+    Some(0.5 * alike as f32 + others as f32)
 }
 
 /// How sure a phrase of so many syllables is at a distance, 0-1: each syllable that fits halves the doubt, one that does not doubles

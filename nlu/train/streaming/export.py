@@ -43,7 +43,7 @@ class Model:
     given beside its states."""
 
     encoder: Callable
-    sizes: zipformer2.Sizes | others.Nemo | others.Wenet
+    sizes: zipformer2.Sizes | others.Sizes
     metadata: Callable = zipformer2.metadata
     width: int = 512
     characters: int = 5_000
@@ -61,7 +61,7 @@ MODELS = {
     },
     **{
         f"tiny-{name}": Model(others.encoder, sizes, others.metadata, 16, 60, 20, others.given)
-        for name, sizes in (("nemo", others.Nemo()), ("wenet", others.Wenet()))
+        for name, sizes in (("nemo", others.NEMO), ("wenet", others.WENET))
     },
 }
 
@@ -115,17 +115,16 @@ def listen(model, seed, recordings, folder):
     """What the encoder says of the recordings before its last layer, (frames, dim)."""
     sizes = model.sizes
     graph, x, dim, finish = model.encoder(sizes, seed)
-    finish("said", x, ["N", steps(sizes), dim])
+    finish("said", x, ["N", sizes.steps, dim])
     path = folder / "fitting.onnx"
     graph.save(path, {})
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
     path.unlink()
-    length, shift = getattr(sizes, "window", 2 * sizes.chunk + zipformer2.PAD), 2 * sizes.chunk
     said = []
     for recording in recordings:
         frames, at, states = frames_of(recording), 0, None
-        while at + length < len(frames):
-            window = frames[at : at + length].astype(numpy.float32)
+        while at + sizes.window < len(frames):
+            window = frames[at : at + sizes.window].astype(numpy.float32)
             beside = model.given(sizes, window, at)
             states = states or {
                 state.name: numpy.zeros([free(size, sizes) for size in state.shape], types[state.type])
@@ -135,13 +134,8 @@ def listen(model, seed, recordings, folder):
             out, *fresh = session.run(None, {**beside, **states})
             states = dict(zip(states, fresh[-len(states) :]))
             said.append(out[0])
-            at += shift
+            at += sizes.shift
     return numpy.concatenate(said)
-
-
-def steps(sizes):
-    """Steps of one run."""
-    return 2 * sizes.chunk // getattr(sizes, "frames_per_step", 4)
 
 
 def free(size, sizes):
@@ -172,7 +166,7 @@ def write_transducer(folder, model, seed, said, vocabulary, blank):
     graph, x, _, finish = model.encoder(sizes, seed)
     weights, biases = fitted(said, width, random)
     x = graph.op("Add", graph.op("MatMul", x, weights), biases)
-    finish("encoder_out", x, ["N", steps(sizes), width])
+    finish("encoder_out", x, ["N", sizes.steps, width])
     graph.save(folder / "encoder.onnx", model.metadata(sizes))
 
     graph = Graph("decoder", seed + 2)
@@ -208,7 +202,7 @@ def write_ctc(folder, model, seed, said, vocabulary, blank):
     # A CTC model's unknown is no silence, and is written differently by everyone.
     biases[1:3] = NEVER
     x = graph.op("LogSoftmax", graph.op("Add", graph.op("MatMul", x, weights), biases), axis=-1)
-    finish("log_probs", x, ["N", steps(sizes), vocabulary])
+    finish("log_probs", x, ["N", sizes.steps, vocabulary])
     graph.save(folder / "model.onnx", model.metadata(sizes))
 
 

@@ -16,30 +16,29 @@ DIM, HEADS, KERNEL, LAYERS = 16, 2, 5, 2
 
 
 @dataclass
-class Nemo:
-    """A cache-aware FastConformer's: steps of 80 ms, 9 frames heard again; `chunk` counts steps of 20 ms."""
+class Sizes:
+    """Frames that one run looks at, that it goes on by and of each step, and how many steps are remembered."""
 
-    chunk: int = 28
-    window: int = 65
-    shift: int = 56
-    frames_per_step: int = 8
-    remembered: int = 8
+    is_nemo: bool
+    window: int
+    shift: int
+    frames_per_step: int
+    remembered: int
+
+    @property
+    def steps(self):
+        """Steps of one run."""
+        return self.shift // self.frames_per_step
 
 
-@dataclass
-class Wenet:
-    """A U2++ model's as exported for chunks of 16 steps of 40 ms, four of which are remembered."""
-
-    chunk: int = 32
-    window: int = 67
-    shift: int = 64
-    frames_per_step: int = 4
-    remembered: int = 64
+# A cache-aware FastConformer's, of which 9 frames are heard again; a U2++ model's as exported, four of whose chunks are remembered.
+NEMO = Sizes(True, 65, 56, 8, 8)
+WENET = Sizes(False, 67, 64, 4, 64)
 
 
 def metadata(sizes):
     """What sherpa-onnx reads of the graph."""
-    if isinstance(sizes, Nemo):
+    if sizes.is_nemo:
         return {
             "model_type": "EncDecHybridRNNTCTCBPEModel",
             "vocab_size": 82,
@@ -50,11 +49,10 @@ def metadata(sizes):
             **{f"cache_last_channel_dim{i + 1}": size for i, size in enumerate((LAYERS, sizes.remembered, DIM))},
             **{f"cache_last_time_dim{i + 1}": size for i, size in enumerate((LAYERS, DIM, KERNEL - 1))},
         }
-    steps = sizes.shift // sizes.frames_per_step
     return {
         "model_type": "wenet_ctc",
-        "chunk_size": steps,
-        "left_chunks": sizes.remembered // steps,
+        "chunk_size": sizes.steps,
+        "left_chunks": sizes.remembered // sizes.steps,
         "head": HEADS,
         "num_blocks": LAYERS,
         "output_size": DIM,
@@ -67,10 +65,10 @@ def metadata(sizes):
 
 def given(sizes, window, at):
     """What the graph is given beside its states: a window of frames, (frames, 80), of which the first is number `at`."""
-    if isinstance(sizes, Nemo):
+    if sizes.is_nemo:
         return {"audio_signal": window.T[None], "length": numpy.array([sizes.window])}
     behind = at // sizes.frames_per_step
-    places = numpy.arange(sizes.remembered + sizes.shift // sizes.frames_per_step)
+    places = numpy.arange(sizes.remembered + sizes.steps)
     return {
         "x": window[None],
         "offset": numpy.array([sizes.remembered + behind]),
@@ -82,8 +80,8 @@ def given(sizes, window, at):
 def encoder(sizes, seed):
     """As `zipformer2.encoder`: the graph up to its last layer, its output, that one's width, and how to end it."""
     graph = Graph("tiny", seed)
-    steps = sizes.shift // sizes.frames_per_step
-    if isinstance(sizes, Nemo):
+    steps = sizes.steps
+    if sizes.is_nemo:
         x = graph.transpose(graph.input("audio_signal", ["N", FEATURES, "T"]), 0, 2, 1)
         told = [graph.op("Cast", graph.input("length", ["N"], COUNT), to=FLOAT)]
         every = [
@@ -99,7 +97,7 @@ def encoder(sizes, seed):
             ("conv_cache", [LAYERS, 1, DIM, KERNEL - 1], FLOAT),
         ]
     inputs = [graph.input(name, shape, dtype) for name, shape, dtype in every]
-    if isinstance(sizes, Wenet):
+    if not sizes.is_nemo:
         mask = graph.op("Cast", graph.input("attn_mask", [1, 1, "seen"], FLAG), to=FLOAT)
         told.append(graph.op("ReduceMean", mask, axes=[1, 2], keepdims=0))
     x = graph.op("Add", graph.slice(x, 1, 0, sizes.shift), numpy.float32(8))
@@ -124,7 +122,7 @@ def encoder(sizes, seed):
 
     def finish(name, value, shape):
         graph.output(name, value, shape)
-        if isinstance(sizes, Nemo):
+        if sizes.is_nemo:
             ended = graph.op("Div", graph.op("Mul", "length", numpy.int64(steps)), numpy.int64(sizes.window))
             graph.output("encoded_lengths", ended, ["N"], COUNT)
         for (state, shape, dtype), new in zip(every, fresh):

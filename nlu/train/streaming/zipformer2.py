@@ -36,6 +36,21 @@ class Sizes:
     chunk: int = 16
     left: int = 128
 
+    @property
+    def window(self):
+        """Frames that one run looks at."""
+        return 2 * self.chunk + PAD
+
+    @property
+    def shift(self):
+        """Frames that it goes on by."""
+        return 2 * self.chunk
+
+    @property
+    def steps(self):
+        """What it says of them."""
+        return self.chunk // 2
+
 
 # As published: icefall's default, and its small variant.
 MEDIUM = Sizes()
@@ -56,8 +71,8 @@ def metadata(sizes):
         "version": "1",
         "model_author": "random",
         "comment": "streaming zipformer2 with random weights",
-        "decode_chunk_len": 2 * sizes.chunk,
-        "T": 2 * sizes.chunk + PAD,
+        "decode_chunk_len": sizes.shift,
+        "T": sizes.window,
         "num_encoder_layers": listed(sizes.layers),
         "encoder_dims": listed(sizes.dims),
         "cnn_module_kernels": listed(sizes.kernels),
