@@ -1,15 +1,18 @@
-//! What voice and words find alone and together: `fused MODEL.onnx MODEL.json < CALLS`, figures as JSON per way, one line.
+//! What voice and words find alone and together: `fused MODEL.onnx MODEL.json [ENCODER.onnx SOUND.onnx SOUND.json] < CALLS`,
+//! figures as JSON per way, one line.
 //!
 //! CALLS has a call per line, as JSON: `path` (WAV, 8 kHz, mono, 16 bit), `onset_s` (when anger starts, or null), and
 //! `said`: what was said, as `text`, `start_s`, `end_s`, `confidence`. The recipe calls it with models of the voice that
 //! have not heard the speakers of CALLS, and sentences of which the model of words has learnt nothing.
+
+mod voice;
 
 use std::error::Error;
 use std::io::BufRead;
 
 use nlu::evaluation::OnsetTally;
 use nlu::text::{Lexicon, LexiconError, TextModel, TextReader};
-use nlu::{AcousticModel, Listener, ListenerSettings, Observation, PartyId, Runtime, Utterance};
+use nlu::{Listener, ListenerSettings, Observation, PartyId, Runtime, Utterance};
 use serde::Deserialize;
 
 const CALLER: PartyId = PartyId(0);
@@ -36,11 +39,8 @@ struct Said {
 #[expect(clippy::print_stdout, reason = "figures are what this program is for")]
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [graph, card] = arguments.as_slice() else { return Err("expected MODEL.onnx MODEL.json".into()) };
     let runtime = Runtime::find(None)?;
-    let voice = || -> Result<_, Box<dyn Error>> {
-        Ok(AcousticModel::from_bytes(&runtime, graph, &std::fs::read(graph)?, &std::fs::read(card)?)?)
-    };
+    let voice = || voice::load(&runtime, &arguments);
     let words =
         || -> Result<_, Box<dyn Error>> { Ok(TextReader::new(Some(TextModel::built_in(&runtime)?), lexicons()?)) };
     let listener = |model| Listener::new(model, ListenerSettings::default());

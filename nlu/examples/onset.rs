@@ -1,24 +1,24 @@
-//! Measures how soon anger is found: `onset [MODEL.onnx MODEL.json] < LIST`, figures as JSON on the last line.
+//! Measures how soon anger is found: `onset [MODEL.onnx MODEL.json [ENCODER.onnx SOUND.onnx SOUND.json]] < LIST`, figures as JSON on the
+//! last line.
 //!
 //! LIST has `path.wav<TAB>seconds at which anger starts, or -` per line (8 kHz, mono, 16 bit). Without a model the
 //! signal is judged alone. The training recipe calls it with models that have not heard the speakers of LIST.
+
+mod voice;
 
 use std::error::Error;
 use std::io::BufRead;
 
 use nlu::evaluation::OnsetTally;
-use nlu::{AcousticModel, Listener, ListenerSettings, PartyId, Runtime};
+use nlu::{Listener, ListenerSettings, PartyId, Runtime};
 
 #[expect(clippy::disallowed_methods, reason = "a program reads its own files")]
 #[expect(clippy::print_stdout, reason = "figures are what this program is for")]
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let model = match arguments.as_slice() {
-        [graph, card] => {
-            let runtime = Runtime::find(None)?;
-            Some(AcousticModel::from_bytes(&runtime, graph, &std::fs::read(graph)?, &std::fs::read(card)?)?)
-        }
-        _ => None,
+        [] => None,
+        files => Some(voice::load(&Runtime::find(None)?, files)?),
     };
     let mut listener = Listener::new(model, ListenerSettings::default());
     let mut tally = OnsetTally::default();

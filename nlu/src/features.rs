@@ -11,7 +11,9 @@ use prosody::{Analyzer, Descriptor, Row as Hop, SampleRate};
 
 use crate::activity::{ACTIVITY_LAG, ACTIVITY_STEP, Activity};
 use crate::delivery::DeliveryMeter;
+use crate::firsts::Firsts;
 use crate::observation::Evidence;
+use crate::sound::{Meter, SoundStep};
 use crate::window::{BINS, Summary, VALUES, Window};
 
 /// Values of one row: the window's, what they were over the speaker's first windows, and how well these are known.
@@ -28,8 +30,6 @@ const STEP_HOPS: usize = 50;
 const SPEECH_HOPS_MIN: usize = 80;
 /// Speech hops the last step needs: nobody is judged again for being silent.
 const RECENT_SPEECH_HOPS_MIN: usize = 10;
-/// Windows that tell what is usual for the speaker: those of the first 12 s or so. Later ones might be angry.
-const USUAL_WINDOWS: u32 = 24;
 
 /// One window, ready to be judged.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +42,8 @@ pub struct Row {
     pub evidence: Evidence,
     /// Alpha ratio against the speaker's baseline.
     pub alpha_ratio_z: f32,
+    /// The sound since the row before, where it is listened to.
+    pub steps: Vec<SoundStep>,
 }
 
 /// Called with every hop in order; the flag says whether it is speech.
@@ -70,7 +72,9 @@ pub struct Extractor {
     fresh_energies: Vec<f32>,
     fresh_decisions: Vec<bool>,
     window: Window,
-    usual: UsualWindow,
+    usual: Firsts<VALUES>,
+    /// `None` where nobody judges by the sound.
+    sound: Option<Meter>,
 }
 
 impl std::fmt::Debug for Extractor {
@@ -99,7 +103,8 @@ impl Default for Extractor {
             fresh_energies: Vec::new(),
             fresh_decisions: Vec::new(),
             window: Window::default(),
-            usual: UsualWindow::default(),
+            usual: Firsts::default(),
+            sound: None,
         }
     }
 }
@@ -110,6 +115,11 @@ impl Extractor {
         let values = Window::names();
         let usual = values.iter().map(|name| format!("usual_{name}"));
         values.iter().cloned().chain(usual).chain(["usual_known".to_owned()]).collect()
+    }
+
+    /// One whose rows tell the sound, too.
+    pub fn with_sound() -> Self {
+        Self { sound: Some(Meter::default()), ..Self::default() }
     }
 
     /// Position of the next sample.
@@ -140,6 +150,9 @@ impl Extractor {
             self.analyzer.push(piece, &mut self.fresh_hops);
             self.log_mel.push(piece, &mut self.fresh_energies);
             self.activity.push(piece, &mut self.fresh_decisions);
+            if let Some(sound) = &mut self.sound {
+                sound.push(piece);
+            }
             self.taken += piece.len() as u64;
             self.hops.extend(self.fresh_hops.drain(..));
             self.energies.extend(self.fresh_energies.as_chunks().0);
@@ -149,7 +162,7 @@ impl Extractor {
         }
     }
 
-    /// Whether work is spared from now on: every second row is left out, and delivery is not followed.
+    /// Whether work is spared from now on: every second row is left out, and neither delivery nor sound is followed.
     pub fn spare(&mut self, spared: bool) {
         self.spared = spared;
     }
@@ -181,6 +194,7 @@ impl Extractor {
         self.decisions.clear();
         self.decisions_from = 0;
         self.window = Window::default();
+        self.sound = self.sound.take().map(|_| Meter::default());
     }
 
     /// Moves every hop whose speech decision is known into the window.
@@ -203,6 +217,9 @@ impl Extractor {
             self.baseline.push(&hop, speech && !lost);
             let syllable = self.syllables.push(&hop);
             self.window.push(&hop, &energies, speech, syllable);
+            if let Some(sound) = &mut self.sound {
+                sound.take(hop.position, speech);
+            }
             let step = hop.position / (STEP_HOPS * HOP) as u64;
             if self.is_due() && (!self.spared || step.is_multiple_of(2)) {
                 rows.push(self.row(hop.position + HOP as u64));
@@ -221,8 +238,8 @@ impl Extractor {
         let window = self.window.values();
         let mut values = Box::new([0.0; FEATURES]);
         values[..VALUES].copy_from_slice(&window);
-        values[VALUES..2 * VALUES].copy_from_slice(&self.usual.mean);
-        values[2 * VALUES] = self.usual.windows as f32 / USUAL_WINDOWS as f32;
+        values[VALUES..2 * VALUES].copy_from_slice(self.usual.mean());
+        values[2 * VALUES] = self.usual.known();
         self.usual.push(&window);
         let Summary { pitch_semitones, level_dbov, alpha_ratio_db, articulation_rate, speech_share } =
             self.window.summary();
@@ -239,32 +256,8 @@ impl Extractor {
             delivery: (!self.spared).then(|| self.delivery.delivery(&self.baseline)),
         };
         let alpha_ratio_z = z(Descriptor::AlphaRatio as usize, alpha_ratio_db, voiced);
-        Row { position, values, evidence, alpha_ratio_z }
-    }
-}
-
-/// The mean of the first windows of a speaker.
-#[derive(Debug)]
-struct UsualWindow {
-    mean: [f32; VALUES],
-    windows: u32,
-}
-
-impl Default for UsualWindow {
-    fn default() -> Self {
-        Self { mean: [0.0; VALUES], windows: 0 }
-    }
-}
-
-impl UsualWindow {
-    fn push(&mut self, values: &[f32; VALUES]) {
-        if self.windows == USUAL_WINDOWS {
-            return;
-        }
-        self.windows += 1;
-        for (mean, value) in self.mean.iter_mut().zip(values) {
-            *mean += (value - *mean) / self.windows as f32;
-        }
+        let steps = self.sound.as_mut().filter(|_| !self.spared).map(Meter::steps).unwrap_or_default();
+        Row { position, values, evidence, alpha_ratio_z, steps }
     }
 }
 

@@ -9,12 +9,13 @@ use prosody::Row as Hop;
 use prosody::baseline::Usual;
 
 use crate::expression::Expression;
-use crate::features::{Extractor, FEATURES, HOP, Row};
+use crate::features::{Extractor, HOP, Row};
 use crate::fusion::{Utterance, Words};
 use crate::model::{AcousticModel, CLASSES};
 use crate::mood::Mood;
 use crate::observation::{Observation, PartyId};
 use crate::settings::ListenerSettings;
+use crate::sound::{Memories, Memory};
 use crate::steps::{Recorder, Steps, What};
 use crate::text::TextReader;
 
@@ -38,7 +39,7 @@ pub struct Listener {
     /// Parties of whom there is no audio: they write.
     writers: BTreeMap<PartyId, Writer>,
     model_failures: u64,
-    /// Why the last run of the model judged nothing.
+    /// Why the last run of the model judged nothing, or not by the sound.
     model_failure: Option<String>,
     spared: bool,
     rows: Vec<(PartyId, Row)>,
@@ -50,6 +51,7 @@ pub struct Listener {
 struct Party {
     pending: VecDeque<f32>,
     extractor: Extractor,
+    sound: Memory,
     dropped: u64,
     said: Said,
 }
@@ -99,7 +101,8 @@ impl Listener {
         self.reader = reader;
     }
 
-    /// Judges voices by `model` from now on; baselines and timelines go on.
+    /// Judges voices by `model` from now on; baselines and timelines go on. Who is there already is judged by the sound only when the
+    /// model before did so, too.
     pub fn judge_by(&mut self, model: Option<AcousticModel>) {
         self.model = model;
         self.model_failure = None;
@@ -119,9 +122,10 @@ impl Listener {
 
     /// Starts listening to `party` at position 0; a party that is already there starts again.
     pub fn add(&mut self, party: PartyId) {
-        let mut fresh =
-            Party { pending: VecDeque::new(), extractor: Extractor::default(), dropped: 0, said: Said::default() };
-        fresh.extractor.spare(self.spared);
+        let hears_sound = self.model.as_ref().is_some_and(AcousticModel::hears_sound);
+        let mut extractor = if hears_sound { Extractor::with_sound() } else { Extractor::default() };
+        extractor.spare(self.spared);
+        let fresh = Party { pending: VecDeque::new(), extractor, sound: Memory::default(), dropped: 0, said: Said::default() };
         self.forget(party);
         self.parties.insert(party, fresh);
     }
@@ -302,7 +306,7 @@ impl Listener {
         self.model_failures
     }
 
-    /// Why the last run of the model judged nothing; `None` when it did, or there was none.
+    /// Why the last run of the model judged nothing, or not by the sound; `None` when it did, or there was none.
     pub fn model_failure(&self) -> Option<&str> {
         self.model_failure.as_deref()
     }
@@ -334,12 +338,10 @@ impl Listener {
     /// How the model judges these windows; nothing where there is none, or its run fails.
     fn run_model(&mut self, batch: &[(PartyId, Row)]) -> Vec<Option<[f32; CLASSES]>> {
         let Some(model) = &mut self.model else { return Vec::new() };
-        let values: Vec<&[f32; FEATURES]> = batch.iter().map(|(_, row)| &*row.values).collect();
-        let judged = model.judge(&values);
-        let failed = !judged.as_ref().is_ok_and(|judged| judged.iter().all(Option::is_some));
-        self.model_failures += u64::from(failed);
-        self.model_failure = judged.as_ref().err().map(ToString::to_string);
-        judged.unwrap_or_default()
+        let (judged, failure) = model.hear(batch, &mut self.parties);
+        self.model_failures += u64::from(failure.is_some() || judged.iter().any(Option::is_none));
+        self.model_failure = failure.map(|error| error.to_string());
+        judged
     }
 
     /// Reads the utterances of all parties in one go, and looks at what they show; each is an observation.
@@ -373,6 +375,12 @@ impl Listener {
     fn said(&mut self, party: PartyId) -> Option<&mut Said> {
         let heard = self.parties.get_mut(&party).map(|party| &mut party.said);
         heard.or_else(|| Some(&mut self.writers.get_mut(&party)?.said))
+    }
+}
+
+impl Memories<PartyId> for BTreeMap<PartyId, Party> {
+    fn of(&mut self, whose: &PartyId) -> Option<&mut Memory> {
+        self.get_mut(whose).map(|party| &mut party.sound)
     }
 }
 

@@ -1,29 +1,24 @@
-//! The acoustic emotion model: rows of features in, probabilities of four emotions out.
+//! The acoustic emotion model: rows of features in, probabilities of emotions out.
 //!
 //! Two byte strings make a model: the ONNX graph and its JSON card. Both are checked against this build before the
 //! first row is judged; nothing is read from a file here.
 
 use ort::session::Session;
-use ort::value::TensorRef;
 use serde::Deserialize;
 
 use crate::device::{Device, DeviceError};
-use crate::features::{Extractor, FEATURES};
+use crate::features::{Extractor, FEATURES, Row};
+use crate::perceptron::Perceptron;
 use crate::runtime::Runtime;
+use crate::sound::{Memories, SoundModel};
 
 /// What the model tells apart: the card's `labels`, in the order of the probabilities.
 pub const CLASS_NAMES: [&str; CLASSES] =
     ["neutral", "calm", "anger", "joy", "sadness", "anxiety", "surprise", "disgust"];
 /// How many that are.
 pub const CLASSES: usize = 8;
-/// Name of the graph's input, `(N, FEATURES)` float.
-const INPUT: &str = "features";
-/// Name of the graph's output, `(N, CLASSES)` float, rows sum to 1.
-const OUTPUT: &str = "probabilities";
 /// Threads per run: parallelism is across calls, not inside a run.
 const INTRA_THREADS: usize = 1;
-/// Stands in for a row that is refused.
-const NOTHING: [f32; FEATURES] = [0.0; FEATURES];
 
 /// What the JSON beside the graph says.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -75,8 +70,10 @@ pub enum ModelError {
 /// A loaded model. One per listening thread.
 #[derive(Debug)]
 pub struct AcousticModel {
-    session: Session,
+    perceptron: Perceptron<FEATURES>,
     card: ModelCard,
+    /// What judges beside it by the sound itself.
+    sound: Option<SoundModel>,
 }
 
 impl AcousticModel {
@@ -95,13 +92,20 @@ impl AcousticModel {
     /// # Errors
     /// When the card is no such card, the graph is truncated or garbage, or names, shapes or versions do not fit.
     pub fn from_bytes(runtime: &Runtime, file: &str, graph: &[u8], card: &[u8]) -> Result<Self, ModelError> {
-        let card = read_card(file, card)?;
-        let session = open(runtime, file, graph)?;
-        check_outlets(file, "input", session.inputs(), &format!("{INPUT} [-1, {FEATURES}]"))?;
-        check_outlets(file, "output", session.outputs(), &format!("{OUTPUT} [-1, {CLASSES}]"))?;
-        let version = session.metadata().ok().and_then(|metadata| metadata.custom("version")).unwrap_or_default();
-        expect(file, "version in the graph", &card.version, &version)?;
-        Ok(Self { session, card })
+        let card = read_card(file, card, &Extractor::names())?;
+        Ok(Self { perceptron: Perceptron::open(runtime, file, graph, &card)?, card, sound: None })
+    }
+
+    /// The same, and `sound` beside it: then voices are judged by both together.
+    #[must_use]
+    pub fn with_sound(mut self, sound: SoundModel) -> Self {
+        self.sound = Some(sound);
+        self
+    }
+
+    /// Whether voices are judged by their sound, too.
+    pub fn hears_sound(&self) -> bool {
+        self.sound.is_some()
     }
 
     /// What the model says about itself.
@@ -109,35 +113,31 @@ impl AcousticModel {
         &self.card
     }
 
-    /// Judges `rows` in one run. The probabilities of a row, by [`CLASS_NAMES`], sum to 1; a row with a value that is no number,
-    /// or that is answered with one, is refused by itself (`None`): the others are not spoilt by it.
+    /// Judges `rows` in one run, by their numbers alone. The probabilities of a row, by [`CLASS_NAMES`], sum to 1; a row with a value
+    /// that is no number, or that is answered with one, is refused by itself (`None`): the others are not spoilt by it.
     ///
     /// # Errors
     /// When ONNX Runtime fails, answers in another shape, or every row is refused; the model can be used again.
     pub fn judge(&mut self, rows: &[&[f32; FEATURES]]) -> Result<Vec<Option<[f32; CLASSES]>>, ModelError> {
-        if rows.is_empty() {
-            return Ok(Vec::new());
+        self.perceptron.judge("acoustic", rows)
+    }
+
+    /// Judges windows by their numbers and, where it hears that, by their sound; each with the memory of whose window it is. Also
+    /// why something could not be judged so: then the numbers speak alone, or nothing does.
+    pub fn hear<T>(
+        &mut self,
+        rows: &[(T, Row)],
+        memories: &mut impl Memories<T>,
+    ) -> (Vec<Option<[f32; CLASSES]>>, Option<ModelError>) {
+        let values: Vec<&[f32; FEATURES]> = rows.iter().map(|(_, row)| &*row.values).collect();
+        let (mut judged, mut failure) = match self.judge(&values) {
+            Ok(judged) => (judged, None),
+            Err(error) => (vec![None; rows.len()], Some(error)),
+        };
+        if let Some(sound) = &mut self.sound {
+            failure = failure.or(sound.judge_beside(rows, &mut judged, memories).err());
         }
-        let failed = |found: String| ModelError::Run { model: "acoustic", rows: rows.len(), found };
-        let is_right: Vec<bool> = rows.iter().map(|row| row.iter().all(|value| value.is_finite())).collect();
-        let taken = rows.iter().zip(&is_right).map(|(row, is_right)| if *is_right { *row } else { &NOTHING });
-        let values: Vec<f32> = taken.flatten().copied().collect();
-        let input = TensorRef::from_array_view(([rows.len(), FEATURES], values.as_slice()))
-            .map_err(|error| failed(error.to_string()))?;
-        let outputs = self.session.run(ort::inputs![INPUT => input]).map_err(|error| failed(error.to_string()))?;
-        let (shape, values) = outputs[OUTPUT].try_extract_tensor::<f32>().map_err(|error| failed(error.to_string()))?;
-        let (judged, rest) = values.as_chunks::<CLASSES>();
-        if judged.len() != rows.len() || !rest.is_empty() {
-            return Err(failed(format!("an answer of shape {shape:?}")));
-        }
-        let judged = judged.iter().zip(is_right);
-        let judged =
-            judged.map(|(row, is_right)| Some(*row).filter(|row| is_right && row.iter().all(|p| p.is_finite())));
-        let judged: Vec<_> = judged.collect();
-        if judged.iter().all(Option::is_none) {
-            return Err(failed("values that are not numbers".to_owned()));
-        }
-        Ok(judged)
+        (judged, failure)
     }
 }
 
@@ -150,7 +150,8 @@ pub(crate) fn as_voice(probabilities: &[f32; CLASSES]) -> [f32; 4] {
     [neutral, anger, joy, sadness]
 }
 
-fn read_card(file: &str, card: &[u8]) -> Result<ModelCard, ModelError> {
+/// The card of a model whose rows have values with these `names`.
+pub(crate) fn read_card(file: &str, card: &[u8], names: &[String]) -> Result<ModelCard, ModelError> {
     let card: ModelCard = serde_json::from_slice(card).map_err(|error| ModelError::Mismatch {
         file: file.to_owned(),
         what: "card",
@@ -158,7 +159,6 @@ fn read_card(file: &str, card: &[u8]) -> Result<ModelCard, ModelError> {
         found: error.to_string(),
     })?;
     expect(file, "labels of the card", &CLASS_NAMES.join(", "), &card.labels.join(", "))?;
-    let names = Extractor::names();
     expect(file, "number of features of the card", &names.len().to_string(), &card.features.len().to_string())?;
     for (expected, found) in names.iter().zip(&card.features) {
         expect(file, "a feature of the card", expected, found)?;

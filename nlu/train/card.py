@@ -15,15 +15,16 @@ def feature_names(program):
     return done.stdout.decode().split()
 
 
-def write_json(path, version, names, parameters):
+def write_json(path, part, names, parameters, **told):
     graph = path.with_suffix(".onnx").read_bytes()
     content = {
-        "name": "acoustic",
-        "version": version,
+        "name": part.name,
+        "version": part.version,
         "labels": list(CLASSES),
         "features": names,
         "sha256": hashlib.sha256(graph).hexdigest(),
         "parameters": int(parameters),
+        **told,
     }
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

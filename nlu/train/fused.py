@@ -52,9 +52,10 @@ def main():
     judged = []
     for fold in range(FOLDS):
         mine = [call for call in calls if folds[call.speaker] == fold]
-        judged += figures(mine, options.work / f"fold-{fold}", options.program)
+        sound = options.work / f"fold-{fold}-sound"
+        judged += figures(mine, options, options.work / f"fold-{fold}", sound)
     calm = calm_calls(load(options.shared, options.work / "clips", CALM), said, folder)
-    judged += figures(calm, options.models / "acoustic", options.program)
+    judged += figures(calm, options, options.models / "acoustic", options.models / "sound")
     print(table(judged))
 
 
@@ -108,13 +109,14 @@ def written(folder, number, samples):
     return path
 
 
-def figures(calls, model, program):
-    """Figures per corpus, kind and way, by the program's own listener."""
+def figures(calls, options, numbers, sound):
+    """Figures per corpus, kind and way, by the program's own listener with these two parts of the model."""
     judged = []
+    both = lambda path: [path.with_suffix(".onnx"), path.with_suffix(".json")]
+    arguments = [options.program, *both(numbers), options.models / "encoder.onnx", *both(sound)]
     for corpus, kind in sorted({(call.corpus, call.kind) for call in calls}):
         mine = [call for call in calls if (call.corpus, call.kind) == (corpus, kind)]
         lines = [json.dumps({"path": str(c.path), "onset_s": c.onset_s, "said": c.said}) for c in mine]
-        arguments = [program, model.with_suffix(".onnx"), model.with_suffix(".json")]
         done = subprocess.run(arguments, input="\n".join(lines), text=True, check=True, capture_output=True)
         for line in done.stdout.splitlines():
             judged.append({"corpus": corpus, "kind": kind, **json.loads(line)})

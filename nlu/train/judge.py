@@ -18,6 +18,9 @@ BINS = 10
 ESTIMATED = ("accuracy", "uar", "anger_f1", "anger_auc", "calibration_error")
 
 
+WAYS = ("model", "numbers alone", "signal")
+
+
 class Stream:
     """One speaker: up to 5 neutral clips, then up to 5 angry ones (`onset_s`), or up to 10 neutral ones (None)."""
 
@@ -161,10 +164,10 @@ def speech_start_s(samples):
     return float(numpy.argmax(power > power.max() / 316)) * 0.01
 
 
-def onset_figures(mine, model, program):
-    """One figure per stream and way of listening, by the project's own listener."""
+def onset_figures(mine, files, program):
+    """One figure per stream and way of listening, by the project's own listener: with the model in `files`, its numbers alone, or none."""
     judged = []
-    for way, arguments in (("model", [model.with_suffix(".onnx"), model.with_suffix(".json")]), ("signal", [])):
+    for way, arguments in zip(WAYS, (files, files[:2], [])):
         for corpus in sorted({stream.corpus for stream in mine}):
             chosen = [stream for stream in mine if stream.corpus == corpus]
             listed = "".join(f"{s.path}\t{'-' if s.onset_s is None else s.onset_s}\n" for s in chosen)
@@ -176,7 +179,7 @@ def onset_figures(mine, model, program):
 def sum_up(judged):
     """Per way and corpus: shares of all onsets, false alarms per hour of all calm speech."""
     table = {}
-    for way in ("model", "signal"):
+    for way in WAYS:
         for corpus in sorted({one["corpus"] for one in judged}):
             mine = [one for one in judged if one["way"] == way and one["corpus"] == corpus]
             onsets, hours = sum(one["onsets"] for one in mine), sum(one["calm_hours"] for one in mine)

@@ -11,6 +11,8 @@ import streams
 
 # Line number, seconds, scores of pitch, level, rate, alpha ratio: what the program writes before a row's values.
 HEAD = 6
+# Line number, seconds, whether there is any: what it writes before a row of the sound.
+SOUND_HEAD = 3
 SEED = 7
 FOLDS = 8
 # As in nlu/src/features.rs: windows that tell what is usual for a speaker.
@@ -38,9 +40,12 @@ class Turn:
 
 @dataclass
 class Rows:
-    """One row per window: its values, which clip it is of, and that clip's corpus, speaker, gender, label and turn."""
+    """One row per window: its values, what it sounds like, whether that is known, which clip it is of, and that clip's corpus, speaker,
+    gender, label and turn."""
 
     values: numpy.ndarray
+    sound: numpy.ndarray
+    heard: numpy.ndarray
     clips: numpy.ndarray
     corpora: numpy.ndarray
     speakers: numpy.ndarray
@@ -54,12 +59,27 @@ class Rows:
         parts = {field.name: getattr(self, field.name) for field in fields(self)}
         return Rows(**{name: part[chosen] if name != "silent" else part for name, part in parts.items()})
 
+    def of_sound(self):
+        """The rows of which the sound is known, with its values for theirs."""
+        rows = self.only(self.heard)
+        rows.values = rows.sound
+        return rows
+
     def starts(self):
         """Where each clip's rows begin, and the end of the last."""
         return numpy.r_[0, numpy.flatnonzero(numpy.diff(self.clips)) + 1, len(self.clips)]
 
 
-def build_rows(clips, folder, turn, program):
+@dataclass(frozen=True)
+class Programs:
+    """The project's own, which write rows, and the encoder's graph."""
+
+    features: str
+    sound: str
+    encoder: str
+
+
+def build_rows(clips, folder, turn, programs):
     """The windows of every clip by itself, heard as `turn` says."""
     stored = folder / f"{'-'.join(sorted({clip.corpus for clip in clips}))[:40]}-{turn.number}"
     shutil.rmtree(stored, ignore_errors=True)
@@ -71,18 +91,27 @@ def build_rows(clips, folder, turn, program):
             paths.append(stored / f"{len(paths):05}.wav")
             streams.write(paths[-1], samples)
             kept.append(clip)
-    out = stored / "rows.f32"
-    subprocess.run([program, out], input="\n".join(str(path) for path in paths), text=True, check=True)
-    names = subprocess.run([program, "--names"], text=True, check=True, capture_output=True).stdout.split()
-    table = numpy.fromfile(out, "<f4").reshape(-1, HEAD + len(names))
+    table = written([programs.features], stored, paths, HEAD)
+    sound = written([programs.sound, programs.encoder], stored, paths, SOUND_HEAD)
     shutil.rmtree(stored)
     numbers = table[:, 0].astype(int)
+    assert (table[:, :2] == sound[:, :2]).all(), "the programs judge other windows"
     told = lambda of: numpy.array([of(clip) for clip in kept])[numbers]
-    values = table[:, HEAD : HEAD + len(names) // 2].copy()
+    # Behind a row's values stands what was usual before, which this recipe makes by itself.
+    half = lambda table, head: table[:, head : head + (table.shape[1] - head) // 2].copy()
+    values = half(table, HEAD), half(sound, SOUND_HEAD), sound[:, 2] == 1
     silent = len(kept) - len(set(numbers))
     print(f"{stored.name}: {len(kept)} clips, {len(table)} windows, {silent} clips without one", flush=True)
     who = [told(of) for of in (lambda c: c.corpus, lambda c: c.speaker, lambda c: c.gender(), lambda c: c.label)]
-    return Rows(values, numbers, *who, numpy.full(len(table), turn.number), silent)
+    return Rows(*values, numbers, *who, numpy.full(len(table), turn.number), silent)
+
+
+def written(command, folder, paths, head):
+    """What a program writes of recordings: (N, head + values of a row)."""
+    out = folder / "rows.f32"
+    subprocess.run([*command, out], input="\n".join(str(path) for path in paths), text=True, check=True)
+    names = subprocess.run([command[0], "--names"], text=True, check=True, capture_output=True).stdout.split()
+    return numpy.fromfile(out, "<f4").reshape(-1, head + len(names))
 
 
 def joined(parts):

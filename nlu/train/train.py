@@ -1,8 +1,12 @@
-"""Trains and judges the acoustic emotion model, and writes the graph, its JSON, its card and its pictures. Seeds are fixed."""
+"""Trains and judges the acoustic emotion model, and writes the graphs, their JSON, the card and its pictures. Seeds are fixed.
+
+It has two parts: one on the numbers about a window, one on what the encoder makes of its sound.
+"""
 
 import argparse
 import json
 import pathlib
+from dataclasses import dataclass
 
 import numpy
 import onnxruntime
@@ -11,11 +15,8 @@ import card
 import judge
 import network
 from corpora import BANDS, CALM, CLASSES, FOUR, READ, TRAINED_ON, load
-from rows import FOLDS, USUAL_WINDOWS, Turn, build_rows, folds_of, joined, usual_after_neutral, usual_alone
+from rows import FOLDS, USUAL_WINDOWS, Programs, Turn, build_rows, folds_of, joined, usual_after_neutral, usual_alone
 
-VERSION = "0.3.1"
-EPOCHS = 4
-SEEDS = (0, 1, 2, 3)
 HIDDEN = 128
 # Of every clip: as the plain line carries it, as an augmented one does, as it was recorded, and another voice of that.
 TURNS = (Turn(0), Turn(1, line="augmented"), Turn(2, "wide", "recorded"), Turn(3, "wide", "augmented"))
@@ -24,6 +25,26 @@ TESTS = {"telephone": 0, "wide": 2}
 SPLITS = ("speaker", "corpus")
 # A little of every possible class, so that the network learns doubt.
 DOUBT = 0.08
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the model's parts, and how it is trained."""
+
+    name: str
+    version: str
+    seeds: tuple
+    epochs: int
+    decay: float
+
+    def of(self, rows):
+        """The rows that it learns from and judges."""
+        return rows.of_sound() if self is SOUND else rows
+
+
+NUMBERS = Part("acoustic", "0.3.1", (0, 1, 2, 3), 4, 1e-3)
+SOUND = Part("sound", "0.1.0", (0, 1), 4, 1e-2)
+PARTS = (NUMBERS, SOUND)
 
 
 class Training:
@@ -43,18 +64,19 @@ class Training:
 
 
 class Model:
-    """A scaler and a few networks from different seeds whose logits are averaged."""
+    """One part: a scaler and a few networks from different seeds whose logits are averaged."""
 
-    def __init__(self, training, keep):
-        self.temperature = 1.0
+    def __init__(self, part, training, keep):
+        self.part, self.temperature = part, 1.0
         self.scaler = network.Scaler(training.rows.values[keep])
         x = self.scaler(training.rows.values[keep], training.usual[keep], training.known[keep])
         weights = balance(training.rows.corpora[keep], training.labels[keep])
         self.networks = []
-        for seed in SEEDS:
+        for seed in part.seeds:
             random = numpy.random.default_rng(seed)
             net = network.Network((x.shape[1], HIDDEN, len(CLASSES)), random)
-            self.networks.append(net.fit(x, training.targets[keep], training.possible[keep], weights, random, EPOCHS))
+            fitted = net.fit(x, training.targets[keep], training.possible[keep], weights, random, part.epochs, decay=part.decay)
+            self.networks.append(fitted)
 
     def logits(self, values, usual, known):
         x = self.scaler(values, usual, known)
@@ -66,9 +88,24 @@ class Model:
     def parameters(self):
         return sum(net.parameters() for net in self.networks)
 
-    def export(self, path, names):
-        network.export(path.with_suffix(".onnx"), self.scaler, self.networks, self.temperature, VERSION)
-        card.write_json(path.with_suffix(".json"), VERSION, names, self.parameters())
+    def export(self, path, names, **told):
+        network.export(path.with_suffix(".onnx"), self.scaler, self.networks, self.temperature, self.part.version)
+        card.write_json(path.with_suffix(".json"), self.part, names, self.parameters(), **told)
+
+
+class Voice:
+    """Both parts, as they are taught by the same clips."""
+
+    def __init__(self, trainings, keep):
+        """`keep` says of rows which of them are learnt from."""
+        self.parts = {part: Model(part, training, keep(training.rows)) for part, training in trainings.items()}
+
+    def export(self, path, names, temperatures):
+        """`PATH.onnx` and `PATH-sound.onnx`, or for `acoustic` its neighbour `sound`, each with its JSON."""
+        for part, model in self.parts.items():
+            model.temperature = temperatures[part]
+            told = {"beside_numbers": 1 / temperatures[TOGETHER]} if part is SOUND else {}
+            model.export(path_of(path, part), names[part], **told)
 
 
 class Test:
@@ -76,18 +113,47 @@ class Test:
 
     def __init__(self, rows):
         self.rows, self.folds = rows, folds_of(rows)
-        self.contexts = {"alone": usual_alone(rows), "after neutral speech": usual_after_neutral(rows)}
+        self.usual = {part: {name: of(part.of(rows)) for name, of in CONTEXTS.items()} for part in PARTS}
         empty = lambda: numpy.zeros((len(rows.labels), len(CLASSES)), numpy.float32)
-        self.found = {split: {context: empty() for context in self.contexts} for split in SPLITS}
+        self.logits = {part: {split: {name: empty() for name in CONTEXTS} for split in SPLITS} for part in PARTS}
 
-    def hear(self, model, split, chosen):
+    def hear(self, voice, split, chosen):
         """Keeps the logits of the chosen rows in every context."""
-        for context, (usual, known) in self.contexts.items():
-            logits = model.logits(self.rows.values[chosen], usual[chosen], known[chosen])
-            self.found[split][context][chosen] = logits
+        for part, model in voice.parts.items():
+            # Of the part's rows, and of all.
+            mine = numpy.flatnonzero(self.rows.heard) if part is SOUND else numpy.arange(len(chosen))
+            own = numpy.flatnonzero(chosen[mine])
+            values = part.of(self.rows).values[own]
+            for context, (usual, known) in self.usual[part].items():
+                self.logits[part][split][context][mine[own]] = model.logits(values, usual[own], known[own])
 
-    def probabilities(self, split, context, temperatures):
-        return network.softmax(self.found[split][context] / temperatures[self.folds][:, None])
+    def logarithms(self, split, context, temperatures):
+        """Of what each part says, and of what both say together before that is made as sure as it is right."""
+        told = {part: log_softmax(self.logits[part][split][context] / temperatures[part][self.folds][:, None]) for part in PARTS}
+        return told | {TOGETHER: told[NUMBERS] + told[SOUND]}
+
+    def probabilities(self, split, context, temperatures, part=None):
+        """Of one part, or of both; where no sound is known the numbers speak alone."""
+        told = self.logarithms(split, context, temperatures)
+        if part is None:
+            sure = network.softmax(told[TOGETHER] / temperatures[TOGETHER][self.folds][:, None])
+            return numpy.where(self.rows.heard[:, None], sure, numpy.exp(told[NUMBERS]))
+        return numpy.exp(told[part])
+
+
+CONTEXTS = {"alone": usual_alone, "after neutral speech": usual_after_neutral}
+TOGETHER = "together"
+
+
+def path_of(path, part):
+    if part is NUMBERS:
+        return path
+    return path.with_name("sound" if path.name == NUMBERS.name else f"{path.name}-sound")
+
+
+def log_softmax(x):
+    x = x - x.max(axis=1, keepdims=True)
+    return x - numpy.log(numpy.exp(x).sum(axis=1, keepdims=True))
 
 
 def possible(rows):
@@ -112,59 +178,73 @@ def main():
     for name in ("shared", "work", "programs", "models", "images"):
         parser.add_argument(f"--{name}", type=pathlib.Path, required=True)
     options = parser.parse_args()
-    features, onset = options.programs / "features", options.programs / "onset"
-    names = card.feature_names(features)
-    heard = {band: [load(options.shared, options.work / "clips", names, band) for names in (TRAINED_ON, READ)] for band in BANDS}
+    onset = options.programs / "onset"
+    programs = Programs(options.programs / "features", options.programs / "sound", options.models / "encoder.onnx")
+    names = {NUMBERS: card.feature_names(programs.features), SOUND: card.feature_names(programs.sound)}
+    heard = {band: [load(options.shared, options.work / "clips", of, band) for of in (TRAINED_ON, READ)] for band in BANDS}
     clips = heard["telephone"][0]
     calm = load(options.shared, options.work / "clips", CALM)
-    parts = [build_rows(heard[turn.band][0], options.work, turn, features) for turn in TURNS]
-    training = Training(parts + [build_rows(heard[turn.band][1], options.work, turn, features) for turn in TURNS])
+    parts = [build_rows(heard[turn.band][0], options.work, turn, programs) for turn in TURNS]
+    learnt = parts + [build_rows(heard[turn.band][1], options.work, turn, programs) for turn in TURNS]
+    trainings = {part: Training([part.of(rows) for rows in learnt]) for part in PARTS}
     tests = {name: Test(parts[place]) for name, place in TESTS.items()}
     telephone = tests["telephone"]
     streams = judge.onset_streams(clips, options.work / "onset")
 
-    train_folds = folds_of(training.rows)
-    emotional = numpy.isin(training.rows.corpora, list(TRAINED_ON))
-    models = []
+    voices = []
     for fold in range(FOLDS):
         print(f"fold {fold}", flush=True)
-        models.append(Model(training, ~emotional | (train_folds != fold)))
+        others = lambda rows: ~numpy.isin(rows.corpora, list(TRAINED_ON)) | (folds_of(rows) != fold)
+        voices.append(Voice(trainings, others))
         for test in tests.values():
-            test.hear(models[-1], "speaker", test.folds == fold)
+            test.hear(voices[-1], "speaker", test.folds == fold)
     for corpus in TRAINED_ON:
         print(f"without {corpus}", flush=True)
-        telephone.hear(Model(training, training.rows.corpora != corpus), "corpus", telephone.rows.corpora == corpus)
-    temperatures = temperatures_of(telephone.rows, telephone.found["speaker"], telephone.folds)
+        telephone.hear(Voice(trainings, lambda rows: rows.corpora != corpus), "corpus", telephone.rows.corpora == corpus)
+    temperatures = temperatures_of(telephone)
     figures = {"onset": [], **figures_of(tests, temperatures)}
     for name, f in figures["speaker"].items():
         print(name, card.percent(f["accuracy"]), card.share(f["anger_auc"]), card.percent(f["calibration_error"]), flush=True)
-    for fold, model in enumerate(models):
+    for fold, voice in enumerate(voices):
         path = options.work / f"fold-{fold}"
-        model.temperature = temperatures[fold]
-        model.export(path, names)
+        voice.export(path, names, {part: told[fold] for part, told in temperatures.items()})
         speakers = set(telephone.rows.speakers[telephone.folds == fold])
-        figures["onset"] += judge.onset_figures([s for s in streams if s.speaker in speakers], path, onset)
-    model = Model(training, numpy.ones(len(training.labels), bool))
-    model.temperature = float(numpy.median(temperatures))
-    path = options.models / "acoustic"
-    model.export(path, names)
-    check(model, path.with_suffix(".onnx"), telephone.rows.values, *telephone.contexts["after neutral speech"])
-    figures["onset"] += judge.onset_figures(judge.calm_streams(calm, options.work / "calm"), path, onset)
+        mine = [stream for stream in streams if stream.speaker in speakers]
+        figures["onset"] += judge.onset_figures(mine, files_of(path, programs), onset)
+    voice = Voice(trainings, lambda rows: numpy.ones(len(rows.labels), bool))
+    path = options.models / NUMBERS.name
+    voice.export(path, names, {part: float(numpy.median(told)) for part, told in temperatures.items()})
+    for part, model in voice.parts.items():
+        check(model, path_of(path, part).with_suffix(".onnx"), part.of(telephone.rows), telephone.usual[part]["after neutral speech"])
+    figures["onset"] += judge.onset_figures(judge.calm_streams(calm, options.work / "calm"), files_of(path, programs), onset)
     figures["streams"] = judge.sum_up(figures.pop("onset"))
     (options.work / "figures.json").write_text(json.dumps(figures, indent=1))
-    card.write_card(path.with_suffix(".md"), VERSION, model.parameters(), len(training.labels), figures)
+    windows = {part: len(training.labels) for part, training in trainings.items()}
+    card.write_card(path.with_suffix(".md"), voice.parts, windows, figures)
     card.write_pictures(options.images, figures)
     print(json.dumps(figures["streams"], indent=1))
 
 
-def temperatures_of(test, found, folds):
-    """Per fold, from the held-out judgements of all the other ones."""
-    labels = numpy.array([CLASSES.index(label) for label in test.labels])
-    allowed = possible(test)
-    both = lambda part: numpy.concatenate([part] * len(found))
-    logits = numpy.concatenate(list(found.values()))
-    others = [both(folds != fold) for fold in range(FOLDS)]
-    return numpy.array([judge.fitted_temperature(logits[o], both(labels)[o], both(allowed)[o]) for o in others])
+def files_of(path, programs):
+    """What the listener is given of a voice: the graph and the JSON of each part, and the encoder between them."""
+    numbers, sound = (path_of(path, part) for part in PARTS)
+    both = lambda path: [path.with_suffix(".onnx"), path.with_suffix(".json")]
+    return [*both(numbers), programs.encoder, *both(sound)]
+
+
+def temperatures_of(test):
+    """Of each part and of both together, per fold, from the held-out judgements of all the other ones."""
+    labels = numpy.array([CLASSES.index(label) for label in test.rows.labels])
+    allowed = possible(test.rows)
+    both = lambda part: numpy.concatenate([part] * len(CONTEXTS))
+
+    def fitted(logits):
+        others = [both((test.folds != fold) & test.rows.heard) for fold in range(FOLDS)]
+        return numpy.array([judge.fitted_temperature(logits[o], both(labels)[o], both(allowed)[o]) for o in others])
+
+    found = {part: fitted(numpy.concatenate(list(test.logits[part]["speaker"].values()))) for part in PARTS}
+    together = [test.logarithms("speaker", context, found)[TOGETHER] for context in CONTEXTS]
+    return found | {TOGETHER: fitted(numpy.concatenate(together))}
 
 
 def figures_of(tests, temperatures):
@@ -176,6 +256,7 @@ def figures_of(tests, temperatures):
     everybody = numpy.ones(len(telephone.rows.labels), bool)
     told = {split: by_corpus(telephone, split, temperatures, everybody) for split in SPLITS}
     told["wide"] = by_corpus(wide, "speaker", temperatures, numpy.ones(len(wide.rows.labels), bool))
+    told["parts"] = {part.name: by_corpus(telephone, "speaker", temperatures, everybody, part) for part in PARTS}
     told["gender"] = {}
     for gender in ("women", "men"):
         chosen = (telephone.rows.genders == gender) & (telephone.rows.corpora != "urdu")
@@ -190,12 +271,12 @@ def figures_of(tests, temperatures):
     return told
 
 
-def by_corpus(test, split, temperatures, among_rows):
-    """Figures of the rows chosen; those of RAVDESS and CASIA also among the four classes of calls."""
+def by_corpus(test, split, temperatures, among_rows, part=None):
+    """Figures of the rows chosen, by one part or by both; those of RAVDESS and CASIA also among the four classes of calls."""
     told = {}
     for corpus, among in TRAINED_ON.items():
-        for context in test.contexts:
-            probabilities = test.probabilities(split, context, temperatures)
+        for context in CONTEXTS:
+            probabilities = test.probabilities(split, context, temperatures, part)
             chosen = among_rows & (test.rows.corpora == corpus)
             if not chosen.any():
                 continue
@@ -206,16 +287,17 @@ def by_corpus(test, split, temperatures, among_rows):
     return told
 
 
-def check(model, path, values, usual, known):
+def check(model, path, rows, context):
     """The exported graph must say what the trainer's networks say, within what 8 bits cost."""
+    usual, known = context
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    features = numpy.concatenate([values, usual, known[:, None] / USUAL_WINDOWS], axis=1).astype(numpy.float32)
+    features = numpy.concatenate([rows.values, usual, known[:, None] / USUAL_WINDOWS], axis=1).astype(numpy.float32)
     exported = session.run(None, {"features": features})[0]
-    trained = model(values, usual, known)
+    trained = model(rows.values, usual, known)
     worst = float(numpy.abs(exported - trained).max())
     same = float((exported.argmax(axis=1) == trained.argmax(axis=1)).mean())
-    assert worst < 0.03 and same > 0.99, f"the exported graph differs from the trained networks by {worst}, the same class in {same:.1%}"
-    print(f"exported graph equals the networks within {worst:.1e}, the same class in {same:.2%} of the windows")
+    assert worst < 0.03 and same > 0.99, f"{path}: differs from the trained networks by {worst}, the same class in {same:.1%}"
+    print(f"{path.name} equals the networks within {worst:.1e}, the same class in {same:.2%} of the windows")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
     fbank.py compare LOG_MEL FOLDER
 
 `golden` writes Kaldi's energies of 1,000 samples of WAV (fixtures/audio/calm-caller.wav), taken once as 8 and once as
-16 kHz, then by Hamming windows with its edges snipped, then as sherpa-onnx has it for NeMo's models. `compare` runs the example `log_mel` on every WAV of FOLDER and prints the largest and the mean difference, and
+16 kHz, then by Hamming windows with its edges snipped, then as sherpa-onnx has it for NeMo's models, then as Whisper
+defines them. `compare` runs the example `log_mel` on every WAV of FOLDER and prints the largest and the mean difference, and
 what both cost (processor seconds per second of audio; ours with the start of the program).
 """
 
@@ -37,6 +38,26 @@ def kaldi(samples, rate_hz, snipped=False, nemo=False):
     return np.array([fbank.get_frame(i) for i in range(fbank.num_frames_ready)])
 
 
+def whisper(samples, rate_hz):
+    """The logarithms of the energies that Whisper takes of 16 kHz, by its own definition (no kaldi), of frames centred as ours are."""
+    hop, length = rate_hz // 100, rate_hz // 40
+    continued = np.pad(samples.astype(np.float64), ((length - hop) // 2, length), mode="symmetric")
+    frames = np.stack([continued[at * hop :][:length] for at in range(round(len(samples) / hop))])
+    power = np.abs(np.fft.rfft(frames * np.hanning(length + 1)[:-1])) ** 2
+    return np.log(np.maximum(power @ slaney(rate_hz, length).T, np.finfo(np.float32).eps))
+
+
+def slaney(rate_hz, length):
+    """librosa's triangles of area one between 0 and half the rate: (BINS, length / 2 + 1)."""
+    to_mel = lambda hz: hz * 3 / 200 if hz < 1000 else 15 + 27 * np.log(hz / 1000) / np.log(6.4)
+    from_mel = lambda mel: mel * 200 / 3 if mel < 15 else 1000 * 6.4 ** ((mel - 15) / 27)
+    corners = np.array([from_mel(mel) for mel in np.linspace(0, to_mel(rate_hz / 2), BINS + 2)])
+    bins, gaps = np.arange(length // 2 + 1) * rate_hz / length, np.diff(corners)
+    rising = (bins - corners[:-2, None]) / gaps[:-1, None]
+    falling = (corners[2:, None] - bins) / gaps[1:, None]
+    return np.maximum(0, np.minimum(rising, falling)) * (2 / (corners[2:] - corners[:-2]))[:, None]
+
+
 def seconds(who):
     usage = resource.getrusage(who)
     return usage.ru_utime + usage.ru_stime
@@ -52,6 +73,8 @@ def golden(wav):
         print("snipped", *(f"{energy:.4f}" for energy in frame), sep=",")
     for frame in kaldi(samples, 16_000, nemo=True):
         print("nemo", *(f"{energy:.4f}" for energy in frame), sep=",")
+    for frame in whisper(samples, 16_000):
+        print("whisper", *(f"{energy:.4f}" for energy in frame), sep=",")
 
 
 def compare(program, folder):

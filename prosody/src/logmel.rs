@@ -40,6 +40,10 @@ pub struct LogMelSettings {
     pub snip_edges: bool,
     /// The mean of a window is taken off it.
     pub centred: bool,
+    /// 0.97 of the sample before is taken off each sample.
+    pub emphasised: bool,
+    /// Windows are continued with zeros up to a power of two; otherwise the transform is as long as the window.
+    pub continued: bool,
     /// How the triangles lie.
     pub triangles: Triangles,
 }
@@ -84,13 +88,33 @@ impl LogMelSettings {
     pub fn new(rate: SampleRate) -> Self {
         let high_hz = rate.hz() as f32 / 2.0;
         let (taper, triangles) = (Taper::Povey, Triangles::Kaldi);
-        Self { rate, bins: 80, low_hz: 20.0, high_hz, taper, snip_edges: false, centred: true, triangles }
+        Self {
+            rate,
+            bins: 80,
+            low_hz: 20.0,
+            high_hz,
+            taper,
+            snip_edges: false,
+            centred: true,
+            emphasised: true,
+            continued: true,
+            triangles,
+        }
     }
 
     /// 80 energies as NVIDIA's NeMo takes them, with the pre-emphasis and the edges of Kaldi, as sherpa-onnx does.
     pub fn nemo(rate: SampleRate) -> Self {
         let (taper, triangles) = (Taper::PeriodicHann, Triangles::Slaney);
         Self { low_hz: 0.0, taper, centred: false, triangles, ..Self::new(rate) }
+    }
+
+    /// The energies of OpenAI's Whisper: 80 up to 8 kHz, of which those that end within half the rate are there (61 at 8 kHz).
+    ///
+    /// Whisper takes 4 times the power of a window at 16 kHz as it has at 8 kHz, the decimal logarithm, and no less than 80 dB below the loudest:
+    /// that is left to whoever feeds it. Its frames are centred on `i · 10 ms`, these 5 ms later.
+    pub fn whisper(rate: SampleRate) -> Self {
+        let (bins, high_hz) = bands::whisper_band(rate.hz() as f32 / 2.0);
+        Self { bins, high_hz, emphasised: false, continued: false, ..Self::nemo(rate) }
     }
 
     fn check(&self) -> Result<(), LogMelFault> {
@@ -168,7 +192,8 @@ impl LogMel {
     pub fn new(settings: LogMelSettings) -> Result<Self, LogMelFault> {
         settings.check()?;
         let length = settings.rate.hop() * 5 / 2;
-        let fft = RealFftPlanner::<f32>::new().plan_fft_forward(length.next_power_of_two());
+        let size = if settings.continued { length.next_power_of_two() } else { length };
+        let fft = RealFftPlanner::<f32>::new().plan_fft_forward(size);
         Ok(Self {
             settings,
             // At the end of a stream there are at most two frames more.
@@ -256,10 +281,11 @@ impl LogMel {
         let length = self.window.len();
         let window = &self.held[..length];
         let mean = if self.settings.centred { window.iter().sum::<f32>() / length as f32 } else { 0.0 };
+        let emphasis = if self.settings.emphasised { PRE_EMPHASIS } else { 0.0 };
         let mut before = window[0] - mean;
         for ((into, sample), weight) in self.input.iter_mut().zip(window).zip(&self.window) {
             let centred = sample - mean;
-            *into = (centred - PRE_EMPHASIS * before) * weight;
+            *into = (centred - emphasis * before) * weight;
             before = centred;
         }
         self.input[length..].fill(0.0);

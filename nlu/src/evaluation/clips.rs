@@ -8,6 +8,7 @@ use super::estimate::{Estimate, estimates};
 use crate::features::{Extractor, Row};
 use crate::model::{AcousticModel, CLASS_NAMES, CLASSES, ModelError, as_voice};
 use crate::signal::{fuse_anger, signal_anger};
+use crate::sound::Memory;
 use crate::tally::Tally;
 
 /// Silence put behind a clip, so that its last words are judged too (0.6 s).
@@ -53,26 +54,32 @@ pub fn judge_clip(
     before: &[&[f32]],
     clip: &[f32],
 ) -> Result<Option<ClipJudgement>, ModelError> {
-    let mut extractor = Extractor::default();
-    let mut rows: Vec<Row> = Vec::new();
+    let hears_sound = model.as_ref().is_some_and(|model| model.hears_sound());
+    let mut extractor = if hears_sound { Extractor::with_sound() } else { Extractor::default() };
+    let mut memory = Memory::default();
     for samples in before {
-        extractor.push(samples, &mut |_, _| {}, &mut rows);
+        let rows = rows_of(&mut extractor, samples);
+        if let (true, Some(model)) = (hears_sound, model.as_mut()) {
+            model.hear(&rows, &mut memory).1.map_or(Ok(()), Err)?;
+        }
     }
     extractor.skip_to(extractor.position());
-    rows.clear();
-    extractor.push(clip, &mut |_, _| {}, &mut rows);
-    extractor.push(&TAIL, &mut |_, _| {}, &mut rows);
+    let mut rows = rows_of(&mut extractor, clip);
+    rows.extend(rows_of(&mut extractor, &TAIL));
     if rows.is_empty() {
         return Ok(None);
     }
     let judged = match model.as_mut() {
-        Some(model) => model.judge(&rows.iter().map(|row| &*row.values).collect::<Vec<_>>())?,
-        None => rows.iter().map(|row| Some(signal_only(signal_anger(row)))).collect(),
+        Some(model) => {
+            let (judged, failure) = model.hear(&rows, &mut memory);
+            failure.map_or(Ok(judged), Err)?
+        }
+        None => rows.iter().map(|((), row)| Some(signal_only(signal_anger(row)))).collect(),
     };
     let windows = judged.iter().flatten().count();
     let mut probabilities = [0.0; CLASSES];
     let mut anger = 0.0;
-    for (row, judged) in rows.iter().zip(&judged).filter_map(|(row, judged)| Some((row, judged.as_ref()?))) {
+    for (row, judged) in rows.iter().zip(&judged).filter_map(|((_, row), judged)| Some((row, judged.as_ref()?))) {
         for (sum, p) in probabilities.iter_mut().zip(judged) {
             *sum += p / windows as f32;
         }
@@ -81,6 +88,13 @@ pub fn judge_clip(
         anger += fused / windows as f32;
     }
     Ok(Some(ClipJudgement { probabilities, anger, windows }))
+}
+
+/// The windows of the next samples.
+fn rows_of(extractor: &mut Extractor, samples: &[f32]) -> Vec<((), Row)> {
+    let mut rows = Vec::new();
+    extractor.push(samples, &mut |_, _| {}, &mut rows);
+    rows.into_iter().map(|row| ((), row)).collect()
 }
 
 /// Signal processing knows anger, and calls everything else neutral.

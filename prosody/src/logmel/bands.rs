@@ -86,6 +86,14 @@ impl Triangle {
     }
 }
 
+/// How many of Whisper's 80 triangles between 0 and 8 kHz end by `half_hz`, and where the last of them ends.
+pub(super) fn whisper_band(half_hz: f32) -> (usize, f32) {
+    const TRIANGLES: usize = 80;
+    let end = |bins: usize| slaney_hz(slaney_mel(8_000.0) * (bins + 1) as f32 / (TRIANGLES + 1) as f32);
+    let bins = (1..=TRIANGLES).rev().find(|&bins| end(bins) <= half_hz + 0.01).unwrap_or(1);
+    (bins, end(bins).min(half_hz))
+}
+
 /// Up to here Slaney's mel is linear, Hz.
 const LINEAR_HZ: f32 = 1_000.0;
 /// Hz of one of its mels there.
