@@ -1,7 +1,7 @@
 //! What a voice sounds like, beside the numbers about it: the spectrum of its last seconds through the first layers of the encoder
 //! of a speech recogniser (Whisper, Radford et al. 2022), which was left as it is, and a perceptron on what comes out.
 //!
-//! The way of a sample: [`Meter`] makes steps of a second of it, [`Encoder`] encodes those that hold speech, in one run for all
+//! The way of a sample: [`Meter`] makes steps of half a second of it, [`Encoder`] encodes those that hold speech, in one run for all
 //! parties, [`Memory`] keeps the last seconds of one party and what is usual for it, and [`SoundModel`] judges that.
 
 mod encoder;
@@ -17,10 +17,10 @@ pub use self::model::SoundModel;
 
 /// Log-mel energies of a hop: those of Whisper's 80 that a telephone has.
 const ENERGIES: usize = 61;
-/// Hops of a step: 1 s.
-const STEP_HOPS: usize = 100;
-/// Hops before a step that the encoder hears with it: 1 s.
-const CONTEXT_HOPS: usize = 100;
+/// Hops of a step: 0.5 s, as often as a window is judged.
+const STEP_HOPS: usize = 50;
+/// Hops before a step that the encoder hears with it: 0.5 s.
+const CONTEXT_HOPS: usize = 50;
 /// Frames that the encoder makes of a step; each is of two hops.
 const FRAMES: usize = STEP_HOPS / 2;
 /// Steps in the window that is judged: 3 s.

@@ -29,7 +29,7 @@ import corpora
 LAYERS = 2
 HEADS = 8
 # As in nlu/src/sound.rs.
-CONTEXT_HOPS, STEP_HOPS, ENERGIES, WIDTH = 100, 100, 61, 512
+CONTEXT_HOPS, STEP_HOPS, ENERGIES, WIDTH = 50, 50, 61, 512
 FRAMES = STEP_HOPS // 2
 # Whisper's energies, of which a telephone has the first.
 WHISPER_ENERGIES = 80

@@ -10,10 +10,10 @@ use crate::features::HOP;
 
 /// Energies are taken of 16-bit values: then silence is far above the least that a logarithm is taken of.
 const SCALE_16_BIT: f32 = 32_768.0;
-/// Speech hops that a step needs to be encoded: 100 ms.
-const SPEECH_HOPS_MIN: usize = 10;
+/// Speech hops that a step needs to be encoded: 50 ms.
+const SPEECH_HOPS_MIN: usize = 5;
 
-/// A second of one voice.
+/// Half a second of one voice.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SoundStep {
     /// Its end, samples from the start of the party's audio.
@@ -26,7 +26,7 @@ pub struct SoundStep {
     pub(super) speech: [f32; FRAMES],
 }
 
-/// Makes steps of one party's samples. Holds about 100 KiB and at most 3 s of steps; nothing grows.
+/// Makes steps of one party's samples. Holds about 50 KiB and at most 3 s of steps; nothing grows.
 #[derive(Debug)]
 pub(crate) struct Meter {
     log_mel: LogMel,
@@ -111,16 +111,16 @@ mod tests {
         meter.push(&tone);
         let hops = tone.len() / HOP;
         for hop in 0..hops {
-            // The first three seconds are silent; of the fifth one nine hops are speech.
-            let speech = hop >= 300 && !(409..500).contains(&hop);
+            // The first three seconds are silent; of the third step after them four hops are speech.
+            let speech = hop >= 300 && !(404..450).contains(&hop);
             meter.take((hop * HOP) as u64, speech);
-            if hop + 1 == 600 {
+            if hop + 1 == 500 {
                 let ends: Vec<u64> = meter.steps().iter().map(|step| step.end / HOP as u64).collect();
-                assert_eq!(ends, [400, 600]);
+                assert_eq!(ends, [350, 400, 500]);
             }
         }
         let steps = meter.steps();
-        assert_eq!(steps.len(), STEPS, "the window's, of four that there were");
+        assert_eq!(steps.len(), STEPS, "the window's, of ten that there were");
         assert!(steps.iter().all(|step| !step.begins && step.energies.len() == (CONTEXT_HOPS + STEP_HOPS) * ENERGIES));
     }
 }
