@@ -84,7 +84,8 @@ pub fn read_recording(path: &Path) -> Result<Vec<f32>, Failure> {
 /// When a model was named that cannot be read.
 pub fn analyze(samples: Vec<f32>, model: &ModelArgs) -> Result<Analysis, Failure> {
     let files = ModelFiles::read(model.model.as_deref(), model.runtime.as_deref(), &Trust::anybody())
-        .map_err(Failure::Failed)?;
+        .map_err(Failure::Failed)?
+        .hearing_sound(!model.without_sound);
     let (loaded, without_model) = match files.load() {
         Ok(loaded) => (Some(loaded), None),
         Err(why) if model.model.is_some() => return Err(Failure::Failed(why)),

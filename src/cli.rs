@@ -278,6 +278,9 @@ pub struct ModelArgs {
     /// The ONNX Runtime library; searched for when not given.
     #[arg(long, value_name = "FILE.so")]
     pub runtime: Option<PathBuf>,
+    /// Judges by the numbers about a voice alone, and not by its sound.
+    #[arg(long)]
+    pub without_sound: bool,
 }
 
 /// `calmline demo`.

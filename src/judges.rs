@@ -49,7 +49,7 @@ impl JudgeFiles {
     /// When lexicons are wrong.
     pub fn read_some(settings: &ListeningSettings) -> Result<(Self, Vec<Wrong>), Wrong> {
         let ListeningSettings {
-            runtime, model, lexicons, text_model, shadow_model, shadow_text_model, trusted, ..
+            runtime, model, sound, lexicons, text_model, shadow_model, shadow_text_model, trusted, ..
         } = settings;
         let runtime = runtime.as_deref();
         let reader = |choice: &TextModelChoice| ReaderFiles::read(runtime, lexicons, choice, trusted);
@@ -60,7 +60,7 @@ impl JudgeFiles {
         let shadow = shadow_model.as_deref().map(|path| ModelFiles::read(Some(path), runtime, trusted)).transpose();
         let shadow_text = shadow_text_model.clone().map(|path| reader(&TextModelChoice::Own(path))).transpose();
         let files = Self {
-            acoustic: acoustic.map_err(|why| wrong.push(("model", why))).ok(),
+            acoustic: acoustic.map(|files| files.hearing_sound(*sound)).map_err(|why| wrong.push(("model", why))).ok(),
             reader: text.map_err(|why| wrong.push(("text_model", why))).unwrap_or(lexicons_alone),
             candidate_acoustic: shadow.map_err(|why| wrong.push(("shadow_model", why))).ok().flatten(),
             candidate_reader: shadow_text.map_err(|why| wrong.push(("shadow_text_model", why))).ok().flatten(),

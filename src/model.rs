@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use nlu::text::TextModel;
-use nlu::{AcousticModel, FEATURES, ModelError, Runtime};
+use nlu::{AcousticModel, FEATURES, ModelError, Runtime, SoundModel};
 use ring::digest::{SHA256, digest};
+use tracing::warn;
 
 use crate::hexadecimal::hexadecimal;
 use crate::signed::Trust;
@@ -40,6 +41,8 @@ pub struct ModelFiles {
     /// `None` for the shipped model, which `nlu` carries.
     own: Option<OwnModel>,
     runtime: Option<PathBuf>,
+    /// Whether the shipped model of voices judges by the sound, too; an operator's own does so never.
+    sound: bool,
 }
 
 /// The graph and its card, as an operator gave them.
@@ -59,7 +62,13 @@ impl ModelFiles {
     /// written for, with its name.
     pub fn read(model: Option<&Path>, runtime: Option<&Path>, trust: &Trust) -> Result<Self, String> {
         let own = model.map(|path| OwnModel::read(path, trust)).transpose()?;
-        Ok(Self { own, runtime: runtime.map(Path::to_path_buf) })
+        Ok(Self { own, runtime: runtime.map(Path::to_path_buf), sound: true })
+    }
+
+    /// The same; the shipped model of voices judges by the sound, too, if `sound`.
+    #[must_use]
+    pub fn hearing_sound(self, sound: bool) -> Self {
+        Self { sound, ..self }
     }
 
     /// Finds the runtime and loads the model into it, to judge voices.
@@ -67,7 +76,21 @@ impl ModelFiles {
     /// # Errors
     /// Why there is no model to listen with; listening goes on by signal processing then.
     pub fn load(&self) -> Result<AcousticModel, String> {
-        self.load_with(AcousticModel::built_in, AcousticModel::from_bytes)
+        let sound = self.sound;
+        let shipped = |runtime: &Runtime| {
+            let numbers = AcousticModel::built_in(runtime)?;
+            if !sound {
+                return Ok(numbers);
+            }
+            match SoundModel::built_in(runtime) {
+                Ok(sound) => Ok(numbers.with_sound(sound)),
+                Err(why) => {
+                    warn!(%why, "voices are judged by their numbers alone, and not by their sound");
+                    Ok(numbers)
+                }
+            }
+        };
+        self.load_with(shipped, AcousticModel::from_bytes)
     }
 
     /// The same of a model that reads words.
@@ -156,7 +179,7 @@ mod tests {
         let of = |graph: Vec<u8>| {
             let card = include_bytes!("../nlu/models/acoustic.json").to_vec();
             let own = Some(OwnModel { name: "own.onnx".to_owned(), graph, card });
-            ModelFiles { own, runtime: None }.try_as(ModelKind::Acoustic)
+            ModelFiles { own, runtime: None, sound: true }.try_as(ModelKind::Acoustic)
         };
         assert_eq!(of(graph.to_vec()), Ok(()));
         if Runtime::find(None).is_ok() {

@@ -345,6 +345,8 @@ pub struct ListeningSettings {
     pub runtime: Option<PathBuf>,
     /// The acoustic emotion model (ONNX); `None`: the one that ships with the program.
     pub model: Option<PathBuf>,
+    /// Whether the one that ships judges voices by their sound, too.
+    pub sound: bool,
     /// What reads the words of parties beside the text model; empty: the lexicons that ship with the program.
     pub lexicons: Vec<PathBuf>,
     /// The text model that reads them, too.
@@ -375,6 +377,7 @@ impl Default for ListeningSettings {
             enabled: false,
             runtime: None,
             model: None,
+            sound: true,
             lexicons: Vec::new(),
             text_model: TextModelChoice::Shipped,
             trusted: Trust::anybody(),

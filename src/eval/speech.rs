@@ -69,7 +69,8 @@ pub fn run(args: &EvalSpeechArgs) -> Result<(), Failure> {
     let manifest = if args.data.is_dir() { args.data.join("manifest.csv") } else { args.data.clone() };
     let (clips, unreadable) = read_clips(&manifest)?;
     let files = ModelFiles::read(args.model.model.as_deref(), args.model.runtime.as_deref(), &Trust::anybody())
-        .map_err(Failure::Failed)?;
+        .map_err(Failure::Failed)?
+        .hearing_sound(!args.model.without_sound);
     let mut model = match files.load() {
         Ok(model) => Some(model),
         Err(why) if args.model.model.is_some() => return Err(Failure::Failed(why)),

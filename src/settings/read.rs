@@ -279,6 +279,7 @@ fn read_listening(mut section: Section<'_>, folder: &Path) -> ListeningSettings 
         enabled: enabled.unwrap_or(section.is_present()),
         runtime: section.read("runtime", "a file's path", path(folder)),
         model: section.read("model", "a file's path", path(folder)),
+        sound: section.read("sound", "true or false", Value::as_bool).unwrap_or(default.sound),
         lexicons: section.read("lexicons", FILES, files(folder)).unwrap_or_default(),
         text_model: section.read("text_model", TEXT_MODEL, text_model(folder)).unwrap_or(default.text_model),
         trusted: section.read("trusted_keys", TRUSTED, trust).unwrap_or_default(),

@@ -201,6 +201,7 @@ impl Kept {
             enabled,
             runtime,
             model: _,
+            sound: _,
             trusted: _,
             lexicons: _,
             text_model: _,

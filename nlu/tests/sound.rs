@@ -1,0 +1,125 @@
+//! Voices judged by their sound, too: as alone so in a batch, never while work is spared, and nothing of a broken file.
+
+mod runtime;
+mod voice;
+
+use nlu::{AcousticModel, Encoder, Listener, ListenerSettings, Observation, PartyId, Runtime, SoundModel, Source};
+use runtime::runtime_or_skip;
+use voice::{AGITATED, CALM, Manner, speak};
+
+const ENCODER: &[u8] = include_bytes!("../models/encoder.onnx");
+const GRAPH: &[u8] = include_bytes!("../models/sound.onnx");
+const CARD: &str = include_str!("../models/sound.json");
+/// Sums are in another order in a batch, and what is brought to 8 bits may fall to the other side.
+const TOLERANCE: f32 = 0.02;
+
+#[test]
+fn a_batch_of_parties_sounds_as_each_alone() {
+    let Some(runtime) = runtime_or_skip("the sound of a batch") else { return };
+    let voices: Vec<Vec<f32>> = [0.8, 1.0, 1.3, 1.7]
+        .iter()
+        .map(|factor| speak(Manner { pitch_hz: CALM.pitch_hz * factor, ..AGITATED }, 6.0))
+        .collect();
+    let mut together = hearing(&runtime);
+    let mut found = Vec::new();
+    for i in 0..voices.len() {
+        together.add(PartyId(i as u32));
+    }
+    for start in (0..48_000).step_by(4_000) {
+        for (i, samples) in voices.iter().enumerate() {
+            together.push(PartyId(i as u32), &samples[start..start + 4_000]);
+        }
+        together.run(&mut found);
+    }
+    for (i, samples) in voices.iter().enumerate() {
+        let expected = listen(&mut hearing(&runtime), samples, 160);
+        let got: Vec<Observation> = found.iter().filter(|o| o.party == PartyId(i as u32)).cloned().collect();
+        check_same(&got, &expected);
+    }
+}
+
+#[test]
+fn chunks_do_not_matter_to_the_sound() {
+    let Some(runtime) = runtime_or_skip("the sound in chunks") else { return };
+    let mut samples = speak(CALM, 5.0);
+    samples.extend(vec![0.0; 4 * 8_000]);
+    samples.extend(speak(AGITATED, 4.0));
+    let expected = listen(&mut hearing(&runtime), &samples, 160);
+    for chunk in [333, 12_345, samples.len()] {
+        check_same(&listen(&mut hearing(&runtime), &samples, chunk), &expected);
+    }
+}
+
+#[test]
+fn the_sound_says_something_and_nothing_while_work_is_spared() {
+    let Some(runtime) = runtime_or_skip("the sound is spared") else { return };
+    let samples = speak(AGITATED, 8.0);
+    let numbers = || {
+        let model = AcousticModel::built_in(&runtime).expect("the model that comes with the program loads");
+        Listener::new(Some(model), ListenerSettings::default())
+    };
+    let (with, without) = (listen(&mut hearing(&runtime), &samples, 160), listen(&mut numbers(), &samples, 160));
+    assert_eq!(with.len(), without.len());
+    assert!(with.iter().zip(&without).all(|(a, b)| a.probabilities != b.probabilities && a.evidence == b.evidence));
+    let spared = |mut listener: Listener| {
+        listener.spare(true);
+        listen(&mut listener, &samples, 160)
+    };
+    assert_eq!(spared(hearing(&runtime)), spared(numbers()));
+}
+
+#[test]
+fn what_is_heard_is_of_one_party_alone() {
+    let Some(runtime) = runtime_or_skip("the sound of one party") else { return };
+    let mut listener = hearing(&runtime);
+    let expected = listen(&mut listener, &speak(CALM, 6.0), 160);
+    listen(&mut listener, &speak(AGITATED, 6.0), 160);
+    // The same party starts again: nothing of the one before is left.
+    check_same(&listen(&mut listener, &speak(CALM, 6.0), 160), &expected);
+}
+
+#[test]
+fn broken_files_are_refused() {
+    let Some(runtime) = runtime_or_skip("broken models of the sound") else { return };
+    let refused = |encoder: &[u8], graph: &[u8], card: &str, expected: &str| {
+        let sound = Encoder::from_bytes(&runtime, "encoder.onnx", encoder)
+            .and_then(|encoder| SoundModel::from_bytes(&runtime, encoder, "sound.onnx", graph, card.as_bytes()));
+        let error = sound.expect_err(expected).to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    refused(b"", GRAPH, CARD, "encoder.onnx: graph: expected an ONNX model, found 0 bytes");
+    refused(&ENCODER[..ENCODER.len() / 2], GRAPH, CARD, "encoder.onnx: graph: expected an ONNX model");
+    refused(GRAPH, GRAPH, CARD, "encoder.onnx: input: expected energies [-1, 100, 61], speech [-1, 25], found features");
+    refused(ENCODER, ENCODER, CARD, "sound.onnx: input: expected features [-1, 2049], found energies");
+    refused(ENCODER, GRAPH, "{}", "sound.onnx: card: expected a JSON object");
+    refused(ENCODER, GRAPH, &CARD.replacen("encoder_mean_000", "pitch", 1), "expected encoder_mean_000, found pitch");
+    refused(ENCODER, GRAPH, &CARD.replacen("beside_numbers", "beside", 1), "expected beside_numbers, a number");
+    refused(ENCODER, GRAPH, &CARD.replacen("\"version\": \"", "\"version\": \"9", 1), "version in the graph: expected 9");
+}
+
+/// A listener with the models that come with the program.
+fn hearing(runtime: &Runtime) -> Listener {
+    let numbers = AcousticModel::built_in(runtime).expect("the model that comes with the program loads");
+    let sound = SoundModel::built_in(runtime).expect("so does what judges the sound");
+    Listener::new(Some(numbers.with_sound(sound)), ListenerSettings::default())
+}
+
+fn listen(listener: &mut Listener, samples: &[f32], chunk: usize) -> Vec<Observation> {
+    listener.add(PartyId(7));
+    let mut found = Vec::new();
+    for piece in samples.chunks(chunk) {
+        listener.push(PartyId(7), piece);
+        listener.run(&mut found);
+    }
+    assert_eq!(listener.model_failures(), 0, "{:?}", listener.model_failure());
+    found
+}
+
+#[track_caller]
+fn check_same(got: &[Observation], expected: &[Observation]) {
+    assert_eq!(got.len(), expected.len());
+    for (got, expected) in got.iter().zip(expected) {
+        assert_eq!((got.position, got.source), (expected.position, Source::Model));
+        assert!((got.anger - expected.anger).abs() < TOLERANCE, "{} and {}", got.anger, expected.anger);
+    }
+}
