@@ -51,7 +51,8 @@ pub struct Listener {
 struct Party {
     pending: VecDeque<f32>,
     extractor: Extractor,
-    sound: Memory,
+    /// `None` where its sound is not listened to.
+    sound: Option<Memory>,
     dropped: u64,
     said: Said,
 }
@@ -122,12 +123,19 @@ impl Listener {
 
     /// Starts listening to `party` at position 0; a party that is already there starts again.
     pub fn add(&mut self, party: PartyId) {
-        let hears_sound = self.model.as_ref().is_some_and(AcousticModel::hears_sound);
-        let mut extractor = if hears_sound { Extractor::with_sound() } else { Extractor::default() };
-        extractor.spare(self.spared);
-        let fresh = Party { pending: VecDeque::new(), extractor, sound: Memory::default(), dropped: 0, said: Said::default() };
         self.forget(party);
+        self.parties.remove(&party);
+        let sound = self.hears_one_more().then(Memory::default);
+        let mut extractor = if sound.is_some() { Extractor::with_sound() } else { Extractor::default() };
+        extractor.spare(self.spared);
+        let fresh = Party { pending: VecDeque::new(), extractor, sound, dropped: 0, said: Said::default() };
         self.parties.insert(party, fresh);
+    }
+
+    /// Whether there is a model of the sound, and room for one more party that it hears.
+    fn hears_one_more(&self) -> bool {
+        let heard = || self.parties.values().filter(|party| party.sound.is_some()).count();
+        self.model.as_ref().is_some_and(AcousticModel::hears_sound) && heard() < self.settings.sound_parties_max
     }
 
     /// As [`Listener::add`], of a party who writes and of whom there is no audio: positions go on by [`Listener::skip`]
@@ -380,7 +388,7 @@ impl Listener {
 
 impl Memories<PartyId> for BTreeMap<PartyId, Party> {
     fn of(&mut self, whose: &PartyId) -> Option<&mut Memory> {
-        self.get_mut(whose).map(|party| &mut party.sound)
+        self.get_mut(whose)?.sound.as_mut()
     }
 }
 

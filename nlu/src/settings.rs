@@ -25,6 +25,8 @@ pub struct ListenerSettings {
     pub pending_samples_max: usize,
     /// Windows judged in one run of the model.
     pub batch_max: usize,
+    /// Parties whose sound is listened to, where the model does that; those who come when there are so many are judged by their numbers.
+    pub sound_parties_max: usize,
 }
 
 impl Default for ListenerSettings {
@@ -39,6 +41,7 @@ impl Default for ListenerSettings {
             hold_s: 1.0,
             pending_samples_max: 40_000,
             batch_max: 64,
+            sound_parties_max: 100,
         }
     }
 }

@@ -79,6 +79,36 @@ fn what_is_heard_is_of_one_party_alone() {
 }
 
 #[test]
+fn parties_beyond_the_bound_are_judged_by_their_numbers() {
+    let Some(runtime) = runtime_or_skip("the sound of too many") else { return };
+    let samples = speak(AGITATED, 6.0);
+    let model = || AcousticModel::built_in(&runtime).expect("the model that comes with the program loads");
+    let settings = ListenerSettings { sound_parties_max: 1, ..ListenerSettings::default() };
+    let sound = SoundModel::built_in(&runtime).expect("so does what judges the sound");
+    let mut listener = Listener::new(Some(model().with_sound(sound)), settings);
+    let hear = |listener: &mut Listener, parties: &[u32]| {
+        let mut found = Vec::new();
+        for piece in samples.chunks(4_000) {
+            parties.iter().for_each(|id| listener.push(PartyId(*id), piece));
+            listener.run(&mut found);
+        }
+        parties.iter().map(|id| found.iter().filter(|o| o.party == PartyId(*id)).map(|o| o.anger).collect()).collect()
+    };
+    [1, 2].into_iter().for_each(|id| listener.add(PartyId(id)));
+    let heard: Vec<Vec<f32>> = hear(&mut listener, &[1, 2]);
+    let mut numbers = Listener::new(Some(model()), settings);
+    numbers.add(PartyId(2));
+    let by_numbers: Vec<Vec<f32>> = hear(&mut numbers, &[2]);
+    assert_eq!(heard[1], by_numbers[0]);
+    assert_ne!(heard[0], heard[1]);
+    // When the first has gone, there is room for another one.
+    listener.remove(PartyId(1));
+    listener.add(PartyId(3));
+    let again: Vec<Vec<f32>> = hear(&mut listener, &[3]);
+    assert!(again[0].iter().zip(&heard[0]).all(|(now, before)| (now - before).abs() < TOLERANCE));
+}
+
+#[test]
 fn broken_files_are_refused() {
     let Some(runtime) = runtime_or_skip("broken models of the sound") else { return };
     let refused = |encoder: &[u8], graph: &[u8], card: &str, expected: &str| {
@@ -93,7 +123,7 @@ fn broken_files_are_refused() {
     refused(ENCODER, ENCODER, CARD, "sound.onnx: input: expected features [-1, 2049], found energies");
     refused(ENCODER, GRAPH, "{}", "sound.onnx: card: expected a JSON object");
     refused(ENCODER, GRAPH, &CARD.replacen("encoder_mean_000", "pitch", 1), "expected encoder_mean_000, found pitch");
-    refused(ENCODER, GRAPH, &CARD.replacen("beside_numbers", "beside", 1), "expected beside_numbers, a number");
+    refused(ENCODER, GRAPH, &CARD.replacen("share_of_sound", "share", 1), "expected share_of_numbers and share_of_sound");
     refused(ENCODER, GRAPH, &CARD.replacen("\"version\": \"", "\"version\": \"9", 1), "version in the graph: expected 9");
 }
 

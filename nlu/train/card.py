@@ -29,9 +29,16 @@ def write_json(path, part, names, parameters, **told):
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def write_card(path, version, parameters, windows, figures):
-    lines = [HEAD.format(version=version, parameters=parameters, windows=windows, date=datetime.date.today()), COLUMNS, RULE]
+def write_card(path, models, windows, figures):
+    """`models` and how many `windows` each was taught by, by part."""
+    told = {"windows": max(windows.values()), "date": datetime.date.today()}
+    told |= {f"{part.name}_version": part.version for part in models}
+    told |= {f"{part.name}_weights": model.parameters() for part, model in models.items()}
+    lines = [HEAD.format(**told), COLUMNS, RULE]
     lines += rows_of(figures["speaker"], "speaker held out") + rows_of(figures["corpus"], "corpus held out")
+    lines += [ALONE, COLUMNS, RULE]
+    for name, f in figures["parts"].items():
+        lines += rows_of(f, f"speaker held out, {name} alone")
     lines += [WIDE, COLUMNS, RULE, *rows_of(figures["wide"], "speaker held out")]
     lines += [GENDERS, COLUMNS, RULE, *rows_of(figures["gender"], "speaker held out")]
     lines += [STREAMS, STREAM_COLUMNS, STREAM_RULE]
@@ -88,16 +95,21 @@ STREAM_COLUMNS = (
 )
 STREAM_RULE = "|---|---|---|---|---|---|---|---|---|---|"
 
-HEAD = """# Acoustic emotion model {version}
+HEAD = """# Acoustic emotion model {acoustic_version}, with the sound {sound_version}
 
 Written by `nlu/train/train`; do not edit. What it takes and how it is used: `docs/MODELS.md`.
 
 - **Judges** a window of up to 3 s of telephone speech: neutral, calm, anger, joy, sadness, anxiety, surprise, disgust.
-- **Input** 570 numbers per window about pitch, level, spectrum, voice quality and rhythm (`nlu/src/window.rs`), the same numbers
-  over the speaker's first 24 windows, and how many of these there were. No audio, no words.
-- **Shape** four perceptrons with one hidden layer of 128 (seeds 0 to 3) on each number and its distance from the usual;
-  averaged logits, one temperature; {parameters} weights in all, those of the hidden layers in 8 bits. The figures are of the
-  networks before that, which a test of the recipe holds the graph to (`docs/MODELS.md` has what it costs).
+- **Input** Of the numbers (`acoustic.onnx`): 570 per window about pitch, level, spectrum, voice quality and rhythm (`nlu/src/window.rs`).
+  Of the sound (`encoder.onnx`, `sound.onnx`): mean and deviation of the 512 values that the convolutions and the first two Transformer
+  layers of Whisper base (OpenAI, MIT; weights as they are, in 8 bits) make of every 20 ms of the window that are speech, heard half a
+  second at a time with the half before it (`nlu/src/sound.rs`). To each the same over the speaker's first 24 windows, and how many of these there
+  were. No words.
+- **Shape** Of the numbers: four perceptrons with one hidden layer of 128 (seeds 0 to 3) on each value and its distance from the usual,
+  averaged logits, one temperature, {acoustic_weights} weights in all; of the sound two with one of 256, {sound_weights} weights behind the
+  encoder's 7.3 million. Those of the hidden layers have 8 bits. What both say is multiplied, the numbers by the power of a half, and brought to
+  one temperature. The figures are of the perceptrons before they had 8 bits, which a test of the recipe holds the graphs to
+  (`docs/MODELS.md` has what it costs), on the encoder as it is.
 - **Trained on** {windows} windows (each clip through the plain line, through an augmented one, as it was recorded, and as another
   voice in the same wide band; with and without neutral speech before) of CASIA (Mandarin, 3 of its speakers, acted; no licence stated, research), EmoDB (German, 8 speakers, acted; free for
   research), URDU (talk shows, spontaneous; no licence stated, research) and RAVDESS (English, 18 of its actors, acted;
@@ -111,13 +123,19 @@ Written by `nlu/train/train`; do not edit. What it takes and how it is used: `do
 
 ## Clips
 
-One clip, one judgement: the mean over its windows, the likeliest of the classes that the corpus has. "Alone": nothing else was heard
+One clip, one judgement: the mean over its windows (the first three count a quarter to three quarters), the likeliest of the classes that the corpus has. "Alone": nothing else was heard
 of the speaker. "After neutral speech": five neutral clips of the speaker, never the clip itself, came before (10 s or so of
 speech, what a caller says at first). Speakers held out: eight models, each without one speaker of EmoDB, at most one of CASIA,
 two or three of RAVDESS and an eighth of those of URDU, in whom speaker and emotion go together, so that its figures measure little. CASIA
 has three speakers here: two to learn from. Corpus held out: the class names of a language and studio that were never heard.
-Telephone band; wide band below. In brackets 95 % intervals (bootstrap over clips). The temperature is that of the other folds. Shape and features were chosen on folds 0-2,
+Telephone band; wide band below. In brackets 95 % intervals (bootstrap over clips). The temperature is that of the other folds. Shape, features, layer, steps and shares were chosen on folds 0-2,
 so expect somewhat less elsewhere.
+"""
+
+ALONE = """
+## Each part alone
+
+Telephone band, speaker held out: what the numbers say alone, as while work is spared, and what the sound says alone.
 """
 
 WIDE = """

@@ -14,6 +14,8 @@ TURNS = 4
 SEED = 3
 RESAMPLES = 400
 BINS = 10
+# The window of a clip from which on they are whole: 2.5 s after the first speech.
+WHOLE_WINDOWS = 4
 # Figures that are told with their interval of 95 %.
 ESTIMATED = ("accuracy", "uar", "anger_f1", "anger_auc", "calibration_error")
 
@@ -30,9 +32,13 @@ class Stream:
 
 
 def clips_of(rows, found):
-    """Per clip: its first row, and the mean over its windows of `found` (N, C)."""
+    """Per clip: its first row, and the mean over its windows of `found` (N, C); the first ones, which hold less of it, count less, as in
+    nlu/src/evaluation/clips.rs."""
     starts = rows.starts()
-    return starts[:-1], numpy.add.reduceat(found, starts[:-1], axis=0) / numpy.diff(starts)[:, None]
+    of_clip = numpy.repeat(starts[:-1], numpy.diff(starts))
+    weights = numpy.minimum(numpy.arange(len(found)) - of_clip + 1, WHOLE_WINDOWS).astype(found.dtype)
+    sums = lambda of: numpy.add.reduceat(of, starts[:-1], axis=0)
+    return starts[:-1], sums(found * weights[:, None]) / sums(weights)[:, None]
 
 
 def figures(rows, found, among):

@@ -4,7 +4,10 @@ It has two parts: one on the numbers about a window, one on what the encoder mak
 """
 
 import argparse
+import concurrent.futures
 import json
+import multiprocessing
+import os
 import pathlib
 from dataclasses import dataclass
 
@@ -17,7 +20,6 @@ import network
 from corpora import BANDS, CALM, CLASSES, FOUR, READ, TRAINED_ON, load
 from rows import FOLDS, USUAL_WINDOWS, Programs, Turn, build_rows, folds_of, joined, usual_after_neutral, usual_alone
 
-HIDDEN = 128
 # Of every clip: as the plain line carries it, as an augmented one does, as it was recorded, and another voice of that.
 TURNS = (Turn(0), Turn(1, line="augmented"), Turn(2, "wide", "recorded"), Turn(3, "wide", "augmented"))
 # Which of them are judged, of speakers who were held out.
@@ -34,16 +36,19 @@ class Part:
     name: str
     version: str
     seeds: tuple
+    hidden: int
     epochs: int
     decay: float
+    # By what its logarithms count beside the other's.
+    share: float
 
     def of(self, rows):
         """The rows that it learns from and judges."""
         return rows.of_sound() if self is SOUND else rows
 
 
-NUMBERS = Part("acoustic", "0.3.1", (0, 1, 2, 3), 4, 1e-3)
-SOUND = Part("sound", "0.1.0", (0, 1), 4, 1e-2)
+NUMBERS = Part("acoustic", "0.3.1", (0, 1, 2, 3), 128, 4, 1e-3, 0.5)
+SOUND = Part("sound", "0.1.0", (0, 1), 256, 8, 1e-2, 1.0)
 PARTS = (NUMBERS, SOUND)
 
 
@@ -74,7 +79,7 @@ class Model:
         self.networks = []
         for seed in part.seeds:
             random = numpy.random.default_rng(seed)
-            net = network.Network((x.shape[1], HIDDEN, len(CLASSES)), random)
+            net = network.Network((x.shape[1], part.hidden, len(CLASSES)), random)
             fitted = net.fit(x, training.targets[keep], training.possible[keep], weights, random, part.epochs, decay=part.decay)
             self.networks.append(fitted)
 
@@ -104,8 +109,8 @@ class Voice:
         """`PATH.onnx` and `PATH-sound.onnx`, or for `acoustic` its neighbour `sound`, each with its JSON."""
         for part, model in self.parts.items():
             model.temperature = temperatures[part]
-            told = {"beside_numbers": 1 / temperatures[TOGETHER]} if part is SOUND else {}
-            model.export(path_of(path, part), names[part], **told)
+            shares = {f"share_of_{name}": one.share / temperatures[TOGETHER] for name, one in (("numbers", NUMBERS), ("sound", SOUND))}
+            model.export(path_of(path, part), names[part], **(shares if part is SOUND else {}))
 
 
 class Test:
@@ -130,7 +135,7 @@ class Test:
     def logarithms(self, split, context, temperatures):
         """Of what each part says, and of what both say together before that is made as sure as it is right."""
         told = {part: log_softmax(self.logits[part][split][context] / temperatures[part][self.folds][:, None]) for part in PARTS}
-        return told | {TOGETHER: told[NUMBERS] + told[SOUND]}
+        return told | {TOGETHER: sum(part.share * told[part] for part in PARTS)}
 
     def probabilities(self, split, context, temperatures, part=None):
         """Of one part, or of both; where no sound is known the numbers speak alone."""
@@ -191,28 +196,23 @@ def main():
     telephone = tests["telephone"]
     streams = judge.onset_streams(clips, options.work / "onset")
 
-    voices = []
+    voices = trained(trainings, [*range(FOLDS), *TRAINED_ON, None])
     for fold in range(FOLDS):
-        print(f"fold {fold}", flush=True)
-        others = lambda rows: ~numpy.isin(rows.corpora, list(TRAINED_ON)) | (folds_of(rows) != fold)
-        voices.append(Voice(trainings, others))
         for test in tests.values():
-            test.hear(voices[-1], "speaker", test.folds == fold)
+            test.hear(voices[fold], "speaker", test.folds == fold)
     for corpus in TRAINED_ON:
-        print(f"without {corpus}", flush=True)
-        telephone.hear(Voice(trainings, lambda rows: rows.corpora != corpus), "corpus", telephone.rows.corpora == corpus)
+        telephone.hear(voices[corpus], "corpus", telephone.rows.corpora == corpus)
     temperatures = temperatures_of(telephone)
     figures = {"onset": [], **figures_of(tests, temperatures)}
     for name, f in figures["speaker"].items():
         print(name, card.percent(f["accuracy"]), card.share(f["anger_auc"]), card.percent(f["calibration_error"]), flush=True)
-    for fold, voice in enumerate(voices):
-        path = options.work / f"fold-{fold}"
+    for fold in range(FOLDS):
+        voice, path = voices[fold], options.work / f"fold-{fold}"
         voice.export(path, names, {part: told[fold] for part, told in temperatures.items()})
         speakers = set(telephone.rows.speakers[telephone.folds == fold])
         mine = [stream for stream in streams if stream.speaker in speakers]
         figures["onset"] += judge.onset_figures(mine, files_of(path, programs), onset)
-    voice = Voice(trainings, lambda rows: numpy.ones(len(rows.labels), bool))
-    path = options.models / NUMBERS.name
+    voice, path = voices[None], options.models / NUMBERS.name
     voice.export(path, names, {part: float(numpy.median(told)) for part, told in temperatures.items()})
     for part, model in voice.parts.items():
         check(model, path_of(path, part).with_suffix(".onnx"), part.of(telephone.rows), telephone.usual[part]["after neutral speech"])
@@ -223,6 +223,31 @@ def main():
     card.write_card(path.with_suffix(".md"), voice.parts, windows, figures)
     card.write_pictures(options.images, figures)
     print(json.dumps(figures["streams"], indent=1))
+
+
+def trained(trainings, without):
+    """A voice each, taught without one fold of the speakers, or one corpus, or by all: by what was left out. One process per processor."""
+    # They share what they learn from.
+    with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("fork"), share, (trainings,)) as pool:
+        return dict(zip(without, pool.map(trained_without, without)))
+
+
+def share(trainings):
+    global TRAININGS
+    TRAININGS = trainings
+
+
+def trained_without(left_out):
+    print(f"without {left_out}", flush=True)
+
+    def keep(rows):
+        if left_out is None:
+            return numpy.ones(len(rows.labels), bool)
+        if isinstance(left_out, str):
+            return rows.corpora != left_out
+        return ~numpy.isin(rows.corpora, list(TRAINED_ON)) | (folds_of(rows) != left_out)
+
+    return Voice(TRAININGS, keep)
 
 
 def files_of(path, programs):

@@ -32,7 +32,10 @@ pub fn class_of(label: &str) -> Option<usize> {
     CLASS_NAMES.iter().position(|class| *class == name)
 }
 
-/// What was judged of one clip: the mean over its windows.
+/// The window of a clip from which on they are whole: 2.5 s after the first speech.
+const WHOLE_WINDOWS: usize = 4;
+
+/// What was judged of one clip: the mean over its windows; the first ones, which hold less of it, count less.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClipJudgement {
     /// By [`CLASS_NAMES`]; sums to 1.
@@ -77,16 +80,20 @@ pub fn judge_clip(
         None => rows.iter().map(|((), row)| Some(signal_only(signal_anger(row)))).collect(),
     };
     let windows = judged.iter().flatten().count();
-    let mut probabilities = [0.0; CLASSES];
-    let mut anger = 0.0;
-    for (row, judged) in rows.iter().zip(&judged).filter_map(|((_, row), judged)| Some((row, judged.as_ref()?))) {
+    let mut weights = 0.0;
+    let (mut probabilities, mut anger) = ([0.0; CLASSES], 0.0);
+    for (index, (((), row), judged)) in rows.iter().zip(&judged).enumerate() {
+        let Some(judged) = judged else { continue };
+        let weight = (index + 1).min(WHOLE_WINDOWS) as f32;
+        weights += weight;
         for (sum, p) in probabilities.iter_mut().zip(judged) {
-            *sum += p / windows as f32;
+            *sum += weight * p;
         }
         let signal = signal_anger(row);
-        let fused = if model.is_some() { fuse_anger(as_voice(judged)[1], signal) } else { signal };
-        anger += fused / windows as f32;
+        anger += weight * if model.is_some() { fuse_anger(as_voice(judged)[1], signal) } else { signal };
     }
+    probabilities.iter_mut().for_each(|sum| *sum /= weights);
+    anger /= weights;
     Ok(Some(ClipJudgement { probabilities, anger, windows }))
 }
 

@@ -10,9 +10,11 @@ use crate::runtime::Runtime;
 
 /// What is told beside the card that every model of voices has.
 #[derive(Debug, Deserialize)]
-struct Weight {
-    /// What the sum of both models' logarithms is multiplied by, so that their leading class is as likely as it says.
-    beside_numbers: f32,
+struct Shares {
+    /// What the logarithms of the numbers' probabilities are multiplied by, and those of the sound's: so that the leading class of
+    /// both together is as likely as it says.
+    share_of_numbers: f32,
+    share_of_sound: f32,
 }
 
 /// A loaded encoder and its perceptron.
@@ -20,7 +22,7 @@ struct Weight {
 pub struct SoundModel {
     encoder: Encoder,
     perceptron: Perceptron<SOUND_FEATURES>,
-    weight: f32,
+    shares: Shares,
 }
 
 impl SoundModel {
@@ -45,13 +47,13 @@ impl SoundModel {
         card: &[u8],
     ) -> Result<Self, ModelError> {
         let told = read_card(file, card, &sound_names())?;
-        let Weight { beside_numbers } = serde_json::from_slice(card).map_err(|error| ModelError::Mismatch {
+        let shares = serde_json::from_slice(card).map_err(|error| ModelError::Mismatch {
             file: file.to_owned(),
             what: "card",
-            expected: "beside_numbers, a number".to_owned(),
+            expected: "share_of_numbers and share_of_sound".to_owned(),
             found: error.to_string(),
         })?;
-        Ok(Self { encoder, perceptron: Perceptron::open(runtime, file, graph, &told)?, weight: beside_numbers })
+        Ok(Self { encoder, perceptron: Perceptron::open(runtime, file, graph, &told)?, shares })
     }
 
     /// Judges the windows of `rows` beside what their numbers said: `judged` becomes what both say together. What has no sound, or
@@ -71,22 +73,25 @@ impl SoundModel {
         for (judged, row) in judged.iter_mut().zip(&heard) {
             let sound = row.as_ref().and_then(|_| by_sound.next().flatten());
             if let (Some(numbers), Some(sound)) = (judged.as_mut(), sound) {
-                *numbers = together(self.weight, numbers, &sound);
+                *numbers = self.shares.together(numbers, &sound);
             }
         }
         Ok(())
     }
 }
 
-/// The product of both, each to the power of `weight`, brought to a sum of 1.
-fn together(weight: f32, numbers: &[f32; CLASSES], sound: &[f32; CLASSES]) -> [f32; CLASSES] {
-    let logarithm = |p: f32| p.max(f32::MIN_POSITIVE).ln();
-    let sums: [f32; CLASSES] =
-        std::array::from_fn(|class| weight * (logarithm(numbers[class]) + logarithm(sound[class])));
-    let greatest = sums.iter().copied().fold(f32::MIN, f32::max);
-    let shares = sums.map(|sum| (sum - greatest).exp());
-    let total: f32 = shares.iter().sum();
-    shares.map(|share| share / total)
+impl Shares {
+    /// The product of both, each to the power of its share, brought to a sum of 1.
+    fn together(&self, numbers: &[f32; CLASSES], sound: &[f32; CLASSES]) -> [f32; CLASSES] {
+        let logarithm = |p: f32| p.max(f32::MIN_POSITIVE).ln();
+        let sums: [f32; CLASSES] = std::array::from_fn(|class| {
+            self.share_of_numbers * logarithm(numbers[class]) + self.share_of_sound * logarithm(sound[class])
+        });
+        let greatest = sums.iter().copied().fold(f32::MIN, f32::max);
+        let likely = sums.map(|sum| (sum - greatest).exp());
+        let total: f32 = likely.iter().sum();
+        likely.map(|share| share / total)
+    }
 }
 
 #[cfg(test)]
@@ -100,10 +105,11 @@ mod tests {
             all[class] = share;
             all
         };
-        let agreed = together(1.0, &of(2, 0.6), &of(2, 0.7));
+        let shares = Shares { share_of_numbers: 1.0, share_of_sound: 1.0 };
+        let agreed = shares.together(&of(2, 0.6), &of(2, 0.7));
         assert!(agreed[2] > 0.95 && (agreed.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{agreed:?}");
-        let against = together(1.0, &of(2, 0.6), &of(0, 0.6));
+        let against = shares.together(&of(2, 0.6), &of(0, 0.6));
         assert!((against[2] - against[0]).abs() < 1e-6 && against[2] < 0.5, "{against:?}");
-        assert_eq!(together(1.0, &of(2, 1.0), &of(0, 1.0)).map(f32::is_finite), [true; CLASSES]);
+        assert_eq!(shares.together(&of(2, 1.0), &of(0, 1.0)).map(f32::is_finite), [true; CLASSES]);
     }
 }
