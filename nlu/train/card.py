@@ -43,7 +43,7 @@ def write_card(path, models, windows, figures):
     lines += [GENDERS, COLUMNS, RULE, *rows_of(figures["gender"], "speaker held out")]
     lines += [STREAMS, STREAM_COLUMNS, STREAM_RULE]
     for name, f in figures["streams"].items():
-        way, corpus = name.split()
+        way, corpus = name.rsplit(" ", 1)
         found = ["high_within_2_s", "high_within_4_s", "high_at_all"]
         shares = " | ".join(f"{100 * f[share]:.0f}" if f["onsets"] else "-" for share in found)
         rate = f["false_highs"] / max(f["calm_hours"], 1e-9)

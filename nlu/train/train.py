@@ -44,7 +44,7 @@ class Part:
 
     def of(self, rows):
         """The rows that it learns from and judges."""
-        return rows.of_sound() if self is SOUND else rows
+        return rows.of_sound() if self == SOUND else rows
 
 
 NUMBERS = Part("acoustic", "0.3.1", (0, 1, 2, 3), 128, 4, 1e-3, 0.5)
@@ -110,7 +110,7 @@ class Voice:
         for part, model in self.parts.items():
             model.temperature = temperatures[part]
             shares = {f"share_of_{name}": one.share / temperatures[TOGETHER] for name, one in (("numbers", NUMBERS), ("sound", SOUND))}
-            model.export(path_of(path, part), names[part], **(shares if part is SOUND else {}))
+            model.export(path_of(path, part), names[part], **(shares if part == SOUND else {}))
 
 
 class Test:
@@ -126,7 +126,7 @@ class Test:
         """Keeps the logits of the chosen rows in every context."""
         for part, model in voice.parts.items():
             # Of the part's rows, and of all.
-            mine = numpy.flatnonzero(self.rows.heard) if part is SOUND else numpy.arange(len(chosen))
+            mine = numpy.flatnonzero(self.rows.heard) if part == SOUND else numpy.arange(len(chosen))
             own = numpy.flatnonzero(chosen[mine])
             values = part.of(self.rows).values[own]
             for context, (usual, known) in self.usual[part].items():
@@ -151,7 +151,7 @@ TOGETHER = "together"
 
 
 def path_of(path, part):
-    if part is NUMBERS:
+    if part == NUMBERS:
         return path
     return path.with_name("sound" if path.name == NUMBERS.name else f"{path.name}-sound")
 

@@ -282,7 +282,7 @@ pub async fn finish(runs: Vec<(&'static str, JoinHandle<Output>)>) {
 
 /// Media ports of a place, below those that SIPp takes.
 fn media_ports(place: u16) -> String {
-    let first = 5_200 + place * MEDIA_PORTS;
+    let first = 3_700 + place * MEDIA_PORTS;
     format!("{first}-{}", first + MEDIA_PORTS - 2)
 }
 
