@@ -8,7 +8,7 @@ mod runtime;
 use std::fmt::Write as _;
 use std::io::Cursor;
 
-use nlu::{AcousticModel, Listener, ListenerSettings, Observation, PartyId, Source};
+use nlu::{AcousticModel, Listener, ListenerSettings, Observation, PartyId, SoundModel, Source};
 use runtime::runtime_or_skip;
 
 const PARTY: PartyId = PartyId(7);
@@ -16,8 +16,8 @@ const PARTY: PartyId = PartyId(7);
 const PIECE: usize = 160;
 /// Of the observations, two a second, every so many are written down.
 const EVERY: usize = 2;
-/// Other processors round otherwise.
-const TOLERANCE: f32 = 0.02;
+/// Other processors round otherwise, and what is brought to 8 bits may fall to the other side.
+const TOLERANCE: f32 = 0.04;
 
 /// A clip, and what was said of it.
 macro_rules! clip {
@@ -34,8 +34,9 @@ macro_rules! clip {
 fn clips_made_by_recipe_are_heard_as_before() {
     let Some(runtime) = runtime_or_skip("clips as before") else { return };
     for (name, recording, golden) in [clip!("calm-caller"), clip!("angry-caller"), clip!("agent"), clip!("bot")] {
-        let model = AcousticModel::built_in(&runtime).expect("the model that comes with the program loads");
-        let heard = listen(Listener::new(Some(model), ListenerSettings::default()), recording);
+        let numbers = AcousticModel::built_in(&runtime).expect("the model that comes with the program loads");
+        let sound = SoundModel::built_in(&runtime).expect("so does what judges the sound");
+        let heard = listen(Listener::new(Some(numbers.with_sound(sound)), ListenerSettings::default()), recording);
         assert!(heard.iter().all(|observation| observation.source == Source::Model), "{name}");
         check(name, golden, &heard);
     }
