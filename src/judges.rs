@@ -49,7 +49,15 @@ impl JudgeFiles {
     /// When lexicons are wrong.
     pub fn read_some(settings: &ListeningSettings) -> Result<(Self, Vec<Wrong>), Wrong> {
         let ListeningSettings {
-            runtime, model, sound, lexicons, text_model, shadow_model, shadow_text_model, trusted, ..
+            runtime,
+            model,
+            sound,
+            lexicons,
+            text_model,
+            shadow_model,
+            shadow_text_model,
+            trusted,
+            ..
         } = settings;
         let runtime = runtime.as_deref();
         let reader = |choice: &TextModelChoice| ReaderFiles::read(runtime, lexicons, choice, trusted);

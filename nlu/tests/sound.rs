@@ -119,12 +119,27 @@ fn broken_files_are_refused() {
     };
     refused(b"", GRAPH, CARD, "encoder.onnx: graph: expected an ONNX model, found 0 bytes");
     refused(&ENCODER[..ENCODER.len() / 2], GRAPH, CARD, "encoder.onnx: graph: expected an ONNX model");
-    refused(GRAPH, GRAPH, CARD, "encoder.onnx: input: expected energies [-1, 100, 61], speech [-1, 25], found features");
+    refused(
+        GRAPH,
+        GRAPH,
+        CARD,
+        "encoder.onnx: input: expected energies [-1, 100, 61], speech [-1, 25], found features",
+    );
     refused(ENCODER, ENCODER, CARD, "sound.onnx: input: expected features [-1, 2049], found energies");
     refused(ENCODER, GRAPH, "{}", "sound.onnx: card: expected a JSON object");
     refused(ENCODER, GRAPH, &CARD.replacen("encoder_mean_000", "pitch", 1), "expected encoder_mean_000, found pitch");
-    refused(ENCODER, GRAPH, &CARD.replacen("share_of_sound", "share", 1), "expected share_of_numbers and share_of_sound");
-    refused(ENCODER, GRAPH, &CARD.replacen("\"version\": \"", "\"version\": \"9", 1), "version in the graph: expected 9");
+    refused(
+        ENCODER,
+        GRAPH,
+        &CARD.replacen("share_of_sound", "share", 1),
+        "expected share_of_numbers and share_of_sound",
+    );
+    refused(
+        ENCODER,
+        GRAPH,
+        &CARD.replacen("\"version\": \"", "\"version\": \"9", 1),
+        "version in the graph: expected 9",
+    );
 }
 
 /// A listener with the models that come with the program.

@@ -18,7 +18,13 @@ fn energies_are_those_of_kaldi() {
     let snipped = LogMelSettings { taper: Taper::Hamming, snip_edges: true, ..usual(Hz16000) };
     let nemo = LogMelSettings::nemo(Hz16000);
     let whisper = LogMelSettings::whisper(Hz16000);
-    let all = [("8000", usual(Hz8000)), ("16000", usual(Hz16000)), ("snipped", snipped), ("nemo", nemo), ("whisper", whisper)];
+    let all = [
+        ("8000", usual(Hz8000)),
+        ("16000", usual(Hz16000)),
+        ("snipped", snipped),
+        ("nemo", nemo),
+        ("whisper", whisper),
+    ];
     for (name, settings) in all {
         let mut log_mel = LogMel::new(settings).expect("they are in range");
         let mut got = Vec::new();

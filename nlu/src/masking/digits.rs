@@ -8,6 +8,7 @@ use super::lists::Cue;
 use super::scene::{Find, Scene};
 use super::things;
 use crate::numbers::run::{Digit, Run, joins};
+use crate::numbers::token::Kind;
 use crate::numbers::value::numeral;
 
 /// How far behind a word that announces a secret it may stand: Han characters, words and numbers.
@@ -261,7 +262,7 @@ impl Sweep<'_, '_> {
         next.is_some_and(|(tokens, cue)| {
             let between = &self.scene.tokens[run.tokens.end..tokens.start];
             *cue == Cue::Code
-                && between.iter().all(|token| token.mark().is_none())
+                && between.iter().all(|token| token.mark().is_none() && token.kind != Kind::Beyond)
                 && between.iter().filter(|token| !token.is_space()).count() <= REACH_BACK
         })
     }

@@ -37,8 +37,10 @@ pub(super) struct Find {
 
 impl<'a> Scene<'a> {
     pub(super) fn new(text: &'a str, lists: &'a MaskingLists) -> Self {
-        let tokens = tokens(text);
+        let mut tokens = tokens(text);
         let masks = masks(&tokens);
+        // A mask is read alike whether it stands in the text already or has just been set.
+        masks.iter().for_each(|(mask, _)| cover(&mut tokens[mask.clone()]));
         Self::with(text, tokens, masks, lists)
     }
 
@@ -57,7 +59,7 @@ impl<'a> Scene<'a> {
     /// The text as it will be with masks in place of what was found.
     pub(super) fn covered(mut self, finds: &[Find]) -> Self {
         for find in finds {
-            self.tokens[find.tokens.clone()].iter_mut().for_each(|token| token.kind = Kind::Beyond);
+            cover(&mut self.tokens[find.tokens.clone()]);
         }
         self.masks.extend(finds.iter().map(|find| (find.tokens.clone(), find.class)));
         self.masks.sort_by_key(|(tokens, _)| tokens.start);
@@ -199,6 +201,11 @@ fn is_followed(tokens: &[Token], end: usize, cue: Cue, lists: &MaskingLists) -> 
         Cue::Introduces => next.han().is_some_and(|c| lists.surnames.contains(c.encode_utf8(&mut [0; 4]) as &str)),
         _ => false,
     }
+}
+
+/// Nothing is read in these tokens any more.
+fn cover(tokens: &mut [Token]) {
+    tokens.iter_mut().for_each(|token| token.kind = Kind::Beyond);
 }
 
 /// The names of masks in square brackets.

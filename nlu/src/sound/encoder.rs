@@ -47,11 +47,7 @@ impl Encoder {
     ///
     /// # Errors
     /// When ONNX Runtime fails or answers in another shape; the memories are as they were.
-    pub fn rows<T>(
-        &mut self,
-        rows: &[(T, Row)],
-        memories: &mut impl Memories<T>,
-    ) -> Result<Vec<SoundRow>, ModelError> {
+    pub fn rows<T>(&mut self, rows: &[(T, Row)], memories: &mut impl Memories<T>) -> Result<Vec<SoundRow>, ModelError> {
         let steps: Vec<&SoundStep> = rows.iter().flat_map(|(_, row)| &row.steps).collect();
         let sums = self.encode(&steps)?;
         let mut encoded = steps.iter().zip(&sums);
@@ -87,7 +83,8 @@ impl Encoder {
                 .0
                 .run(ort::inputs!["energies" => energies, "speech" => speech])
                 .map_err(|error| failed(error.to_string()))?;
-            let (shape, values) = outputs["sums"].try_extract_tensor::<f32>().map_err(|error| failed(error.to_string()))?;
+            let (shape, values) =
+                outputs["sums"].try_extract_tensor::<f32>().map_err(|error| failed(error.to_string()))?;
             let (sums, rest) = values.as_chunks::<SUMS>();
             if sums.len() != batch.len() || !rest.is_empty() {
                 return Err(failed(format!("an answer of shape {shape:?}")));

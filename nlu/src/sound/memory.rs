@@ -14,7 +14,8 @@ pub const SOUND_FEATURES: usize = 2 * VALUES + 1;
 
 /// The names of a row's values, in order.
 pub fn sound_names() -> Vec<String> {
-    let values = || ["mean", "deviation"].iter().flat_map(|told| (0..WIDTH).map(move |at| format!("encoder_{told}_{at:03}")));
+    let values =
+        || ["mean", "deviation"].iter().flat_map(|told| (0..WIDTH).map(move |at| format!("encoder_{told}_{at:03}")));
     values().chain(values().map(|name| format!("usual_{name}"))).chain(["usual_known".to_owned()]).collect()
 }
 
