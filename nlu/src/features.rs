@@ -49,7 +49,7 @@ pub struct Row {
 /// Called with every hop in order; the flag says whether it is speech.
 pub type HopSink<'a> = &'a mut dyn FnMut(&Hop, bool);
 
-/// Turns one party's samples into rows. Holds about 350 KiB; nothing grows.
+/// Turns one party's samples into rows. Holds about 350 KiB, 60 more where it tells the sound; nothing grows.
 pub struct Extractor {
     analyzer: Analyzer,
     log_mel: LogMel,

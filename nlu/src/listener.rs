@@ -46,7 +46,7 @@ pub struct Listener {
     recorder: Option<Recorder>,
 }
 
-/// What is held per party: about 350 KiB and at most `pending_samples_max` samples.
+/// What is held per party: about 350 KiB, 100 more where its sound is listened to, and at most `pending_samples_max` samples.
 #[derive(Debug)]
 struct Party {
     pending: VecDeque<f32>,
