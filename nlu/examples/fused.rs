@@ -35,7 +35,6 @@ struct Said {
     confidence: f32,
 }
 
-#[expect(clippy::disallowed_methods, reason = "a program reads its own files")]
 #[expect(clippy::print_stdout, reason = "figures are what this program is for")]
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

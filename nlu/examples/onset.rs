@@ -12,7 +12,6 @@ use std::io::BufRead;
 use nlu::evaluation::OnsetTally;
 use nlu::{Listener, ListenerSettings, PartyId, Runtime};
 
-#[expect(clippy::disallowed_methods, reason = "a program reads its own files")]
 #[expect(clippy::print_stdout, reason = "figures are what this program is for")]
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
