@@ -293,7 +293,7 @@ async fn a_bot_that_wants_no_calls_gets_none_meanwhile() {
     }
 }
 
-/// The place whose ports the scenarios of bypass know: 9800-9999.
+/// The place whose ports the scenarios of bypass know: 8300-8499.
 const BYPASS_PLACE: u16 = 23;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
