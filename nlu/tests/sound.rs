@@ -45,7 +45,7 @@ fn chunks_do_not_matter_to_the_sound() {
     samples.extend(vec![0.0; 4 * 8_000]);
     samples.extend(speak(AGITATED, 4.0));
     let expected = listen(&mut hearing(&runtime), &samples, 160);
-    for chunk in [333, 12_345, samples.len()] {
+    for chunk in [333, 12_345, 36_000] {
         check_same(&listen(&mut hearing(&runtime), &samples, chunk), &expected);
     }
 }
