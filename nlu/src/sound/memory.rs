@@ -46,6 +46,10 @@ impl Memory {
         if step.begins {
             self.steps.clear();
         }
+        // What is usual for the speaker would never be a number again.
+        if !sums.iter().all(|sum| sum.is_finite()) {
+            return;
+        }
         if self.steps.len() == STEPS {
             self.steps.pop_front();
         }
@@ -102,6 +106,8 @@ mod tests {
         memory.take(&step(48_000, true), &sums(1.0, 5.0));
         assert_eq!(memory.row(48_000).expect("one")[0], 1.0);
         assert_eq!(memory.row(72_000), None);
+        memory.take(&step(80_000, false), &sums(f32::NAN, 5.0));
+        assert_eq!(memory.row(80_000), None);
     }
 
     fn step(end: u64, begins: bool) -> SoundStep {
