@@ -218,7 +218,8 @@ impl Extractor {
             let syllable = self.syllables.push(&hop);
             self.window.push(&hop, &energies, speech, syllable);
             if let Some(sound) = &mut self.sound {
-                sound.take(hop.position, speech);
+                // What nobody encodes need not be kept.
+                sound.take(hop.position, speech && !self.spared);
             }
             let step = hop.position / (STEP_HOPS * HOP) as u64;
             if self.is_due() && (!self.spared || step.is_multiple_of(2)) {
@@ -256,7 +257,7 @@ impl Extractor {
             delivery: (!self.spared).then(|| self.delivery.delivery(&self.baseline)),
         };
         let alpha_ratio_z = z(Descriptor::AlphaRatio as usize, alpha_ratio_db, voiced);
-        let steps = self.sound.as_mut().filter(|_| !self.spared).map(Meter::steps).unwrap_or_default();
+        let steps = self.sound.as_mut().map(Meter::steps).filter(|_| !self.spared).unwrap_or_default();
         Row { position, values, evidence, alpha_ratio_z, steps }
     }
 }

@@ -66,6 +66,26 @@ fn the_sound_says_something_and_nothing_while_work_is_spared() {
         listen(&mut listener, &samples, 160)
     };
     assert_eq!(spared(hearing(&runtime)), spared(numbers()));
+    // So it is from the moment on at which sparing begins, and the sound is back behind it.
+    let spared_later = |mut listener: Listener| {
+        let mut found = listen(&mut listener, &samples[..32_000], 160);
+        for (piece, spared) in [(&samples[32_000..48_000], true), (&samples[48_000..], false)] {
+            listener.spare(spared);
+            for packet in piece.chunks(160) {
+                listener.push(PartyId(7), packet);
+                listener.run(&mut found);
+            }
+        }
+        found.into_iter().map(|observation| (observation.position, observation.probabilities)).collect::<Vec<_>>()
+    };
+    let (with, without) = (spared_later(hearing(&runtime)), spared_later(numbers()));
+    let differ = |from: u64, to: u64| {
+        let both = with.iter().zip(&without).filter(move |((at, _), _)| (from..to).contains(at));
+        both.map(|(a, b)| a != b).collect::<Vec<_>>()
+    };
+    assert!(differ(0, 32_000).iter().all(|differs| *differs) && !differ(0, 32_000).is_empty());
+    assert!(differ(34_000, 48_000).iter().all(|differs| !differs) && !differ(34_000, 48_000).is_empty());
+    assert!(differ(56_000, 64_001).iter().all(|differs| *differs) && !differ(56_000, 64_001).is_empty());
 }
 
 #[test]

@@ -57,7 +57,8 @@ impl Encoder {
             heard.push(match memories.of(whose) {
                 Some(memory) => {
                     fresh.for_each(|(step, sums)| memory.take(step, sums));
-                    memory.row(row.position)
+                    // Without a step nothing is known of what was said last: work is spared.
+                    if row.steps.is_empty() { None } else { memory.row(row.position) }
                 }
                 None => {
                     fresh.for_each(drop);
