@@ -3,6 +3,8 @@
 //! A `.scv` line is `name,start,end,label,start,end,label,…` in seconds, label 1 = speech. Prints precision, recall and
 //! F1 over 16 ms steps, per file and together.
 
+mod recording;
+
 use std::error::Error;
 use std::path::Path;
 
@@ -22,10 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Hits, false alarms, misses, correct rejections over the steps of one file.
 #[expect(clippy::disallowed_methods, reason = "a program reads its own files")]
 fn score(path: &Path) -> Result<[u32; 4], Box<dyn Error>> {
-    let samples: Vec<f32> = hound::WavReader::open(path)?
-        .samples::<i16>()
-        .map(|s| s.map(|s| f32::from(s) / 32768.0))
-        .collect::<Result<_, _>>()?;
+    let samples = recording::read(path)?;
     let labels = speech_spans(&std::fs::read_to_string(path.with_extension("scv"))?)?;
     let mut decisions = Vec::new();
     nlu::Activity::default().push(&samples, &mut decisions);

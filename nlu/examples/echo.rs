@@ -1,6 +1,8 @@
 //! How much of two lines of a call is an echo of the other one: two WAV paths (8 kHz, mono, 16 bit, beginning together), and
 //! for a trial the delay (ms), the gain and the noise (dBov) with which the first voice comes back on the second line.
 
+mod recording;
+
 use std::error::Error;
 
 use nlu::{Echo, Extractor, HOP};
@@ -12,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [first, second, trial @ ..] = arguments.as_slice() else {
         return Err("usage: echo FIRST.wav SECOND.wav [DELAY_MS GAIN NOISE_DBOV]".into());
     };
-    let (first, mut second) = (samples(first)?, samples(second)?);
+    let (first, mut second) = (recording::read(first)?, recording::read(second)?);
     if let [delay_ms, gain, noise_dbov] = trial {
         let (delay, gain): (usize, f32) = (8 * delay_ms.parse::<usize>()?, gain.parse()?);
         let noise = prosody::synthetic::white(second.len(), 1);
@@ -37,11 +39,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("speech {:.1} s, of it echo {:.1} s", speech as f32 / 100.0, echo as f32 / 100.0);
     }
     Ok(())
-}
-
-fn samples(path: &str) -> Result<Vec<f32>, Box<dyn Error>> {
-    let mut wav = hound::WavReader::open(path)?;
-    Ok(wav.samples::<i16>().map(|s| s.map(|s| f32::from(s) / 32768.0)).collect::<Result<_, _>>()?)
 }
 
 fn rows(samples: &[f32]) -> Vec<(Row, bool)> {

@@ -3,6 +3,8 @@
 //! `features --names` prints the names of a row's values. `features OUT.f32 < LIST`: a WAV path per line (8 kHz, mono, 16 bit). OUT gets little-endian f32 records:
 //! line number, end of the window in seconds, signal-only scores (pitch, level, rate, alpha ratio), then the row.
 
+mod recording;
+
 use std::error::Error;
 use std::io::{BufRead, BufWriter, Write};
 
@@ -20,9 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let mut out = BufWriter::new(std::fs::File::create(out)?);
     for (number, path) in std::io::stdin().lock().lines().enumerate() {
-        let mut wav = hound::WavReader::open(path?)?;
-        let samples: Vec<f32> =
-            wav.samples::<i16>().map(|s| s.map(|s| f32::from(s) / 32768.0)).collect::<Result<_, _>>()?;
+        let samples = recording::read(path?)?;
         let mut rows = Vec::new();
         nlu::Extractor::default().push(&samples, &mut |_, _| {}, &mut rows);
         for row in rows {

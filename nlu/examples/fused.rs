@@ -5,6 +5,7 @@
 //! `said`: what was said, as `text`, `start_s`, `end_s`, `confidence`. The recipe calls it with models of the voice that
 //! have not heard the speakers of CALLS, and sentences of which the model of words has learnt nothing.
 
+mod recording;
 mod voice;
 
 use std::error::Error;
@@ -51,9 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut tallies: [OnsetTally; 3] = Default::default();
     for line in std::io::stdin().lock().lines() {
         let call: Call = serde_json::from_str(&line?)?;
-        let mut wav = hound::WavReader::open(&call.path)?;
-        let samples: Vec<f32> =
-            wav.samples::<i16>().map(|s| s.map(|s| f32::from(s) / 32768.0)).collect::<Result<_, _>>()?;
+        let samples = recording::read(&call.path)?;
         for ((way, heard, listener), tally) in ways.iter_mut().zip(&mut tallies) {
             let observations = listen(listener, &samples, if *way == "voice" { &[] } else { &call.said }, *heard);
             tally.add(&observations, call.onset_s.map(position), samples.len() as u64);

@@ -3,6 +3,8 @@
 //! `heard LANGUAGE PHRASES.toml built-in < paths` or `heard LANGUAGE PHRASES.toml MODEL_FOLDER DICTIONARY < paths`
 //! (pocketsphinx); WAV of 8 kHz, a call of its own each. `nlu/train/words/beside.py` lays them beside each other.
 
+mod recording;
+
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
@@ -40,11 +42,7 @@ fn main() -> Result<(), Failure> {
     };
     for path in std::io::stdin().lock().lines() {
         let path = path?;
-        let wav = hound::WavReader::open(&path)?;
-        let samples: Vec<f32> = wav
-            .into_samples::<i16>()
-            .map(|sample| sample.map(|s| f32::from(s) / 32_768.0))
-            .collect::<Result<_, _>>()?;
+        let samples = recording::read(&path)?;
         let phrases = heard(recognizer.as_mut(), language, &samples);
         println!("{path}\t{:.2}\t{}", samples.len() as f32 / RATE_HZ, phrases.join(" | "));
     }

@@ -4,6 +4,8 @@
 //! `language --values OUT.f32 < LIST` OUT gets little-endian f32 records instead: line number, seconds of speech so far, the
 //! values of a window. The training recipe reads them, so both see the same numbers.
 
+mod recording;
+
 use std::error::Error;
 use std::io::{BufRead, BufWriter, Write};
 
@@ -23,9 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     for (number, path) in std::io::stdin().lock().lines().enumerate() {
         let path = path?;
-        let mut wav = hound::WavReader::open(&path)?;
-        let samples: Vec<f32> =
-            wav.samples::<i16>().map(|s| s.map(|s| f32::from(s) / 32768.0)).collect::<Result<_, _>>()?;
+        let samples = recording::read(&path)?;
         if let Some(out) = &mut out {
             write_values(number, &samples, out)?;
             continue;

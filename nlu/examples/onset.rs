@@ -4,6 +4,7 @@
 //! LIST has `path.wav<TAB>seconds at which anger starts, or -` per line (8 kHz, mono, 16 bit). Without a model the
 //! signal is judged alone. The training recipe calls it with models that have not heard the speakers of LIST.
 
+mod recording;
 mod voice;
 
 use std::error::Error;
@@ -24,9 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for line in std::io::stdin().lock().lines() {
         let line = line?;
         let (path, onset) = line.split_once('\t').ok_or("expected path<TAB>seconds or -")?;
-        let mut wav = hound::WavReader::open(path)?;
-        let samples: Vec<f32> =
-            wav.samples::<i16>().map(|s| s.map(|s| f32::from(s) / 32768.0)).collect::<Result<_, _>>()?;
+        let samples = recording::read(path)?;
         let onset = if onset == "-" { None } else { Some((onset.parse::<f64>()? * 8000.0) as u64) };
         let party = PartyId(0);
         listener.add(party);

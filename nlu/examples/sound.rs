@@ -4,6 +4,8 @@
 //! OUT gets little-endian f32 records, as many as `features` writes: line number, end of the window in seconds, whether anything of it was
 //! encoded (1 or 0), then the row, or zeros.
 
+mod recording;
+
 use std::error::Error;
 use std::io::{BufRead, BufWriter, Write};
 
@@ -28,11 +30,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut encoder = Encoder::from_bytes(&Runtime::find(None)?, encoder, &std::fs::read(encoder)?)?;
     let mut out = BufWriter::new(std::fs::File::create(out)?);
     for (number, path) in std::io::stdin().lock().lines().enumerate() {
-        let mut wav = hound::WavReader::open(path?)?;
-        let samples: Vec<f32> =
-            wav.samples::<i16>().map(|s| s.map(|s| f32::from(s) / 32768.0)).collect::<Result<_, _>>()?;
+        let samples = recording::read(path?)?;
         let mut rows = Vec::new();
-        Extractor::with_sound().push(&samples, &mut |_, _| {}, &mut rows);
+        Extractor::hearing(true).push(&samples, &mut |_, _| {}, &mut rows);
         let rows: Vec<((), nlu::Row)> = rows.into_iter().map(|row| ((), row)).collect();
         let heard = encoder.rows(&rows, &mut Memory::default())?;
         for (((), row), heard) in rows.iter().zip(&heard) {

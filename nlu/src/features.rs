@@ -21,6 +21,8 @@ pub const FEATURES: usize = 2 * VALUES + 1;
 
 /// The telephone's rate, Hz.
 pub const SAMPLE_RATE_HZ: u32 = SampleRate::Hz8000.hz();
+/// How many times a sample in [-1, 1] its 16-bit value is.
+pub(crate) const SCALE_16_BIT: f32 = 32_768.0;
 /// Samples per hop of 10 ms.
 pub const HOP: usize = SampleRate::Hz8000.hop();
 
@@ -49,7 +51,8 @@ pub struct Row {
 /// Called with every hop in order; the flag says whether it is speech.
 pub type HopSink<'a> = &'a mut dyn FnMut(&Hop, bool);
 
-/// Turns one party's samples into rows. Holds about 350 KiB, 60 more where it tells the sound; nothing grows.
+/// Turns one party's samples into rows. Holds about 350 KiB; where it tells the sound 60 more, and 150 of steps that wait
+/// at most; nothing grows.
 pub struct Extractor {
     analyzer: Analyzer,
     log_mel: LogMel,
@@ -117,9 +120,9 @@ impl Extractor {
         values.iter().cloned().chain(usual).chain(["usual_known".to_owned()]).collect()
     }
 
-    /// One whose rows tell the sound, too.
-    pub fn with_sound() -> Self {
-        Self { sound: Some(Meter::default()), ..Self::default() }
+    /// One whose rows tell the sound, too, if `sound`.
+    pub fn hearing(sound: bool) -> Self {
+        Self { sound: sound.then(Meter::default), ..Self::default() }
     }
 
     /// Position of the next sample.

@@ -46,7 +46,7 @@ pub struct Listener {
     recorder: Option<Recorder>,
 }
 
-/// What is held per party: about 350 KiB, 100 more where its sound is listened to, and at most `pending_samples_max` samples.
+/// What is held per party: about 350 KiB, 100 to 250 more where its sound is listened to, and at most `pending_samples_max` samples.
 #[derive(Debug)]
 struct Party {
     pending: VecDeque<f32>,
@@ -126,7 +126,7 @@ impl Listener {
         self.forget(party);
         self.parties.remove(&party);
         let sound = self.hears_one_more().then(Memory::default);
-        let mut extractor = if sound.is_some() { Extractor::with_sound() } else { Extractor::default() };
+        let mut extractor = Extractor::hearing(sound.is_some());
         extractor.spare(self.spared);
         let fresh = Party { pending: VecDeque::new(), extractor, sound, dropped: 0, said: Said::default() };
         self.parties.insert(party, fresh);
@@ -331,7 +331,9 @@ impl Listener {
 
     fn judge(&mut self, batch: Vec<(PartyId, Row)>, out: &mut Vec<Observation>) {
         let judged = self.run_model(&batch);
-        for (index, (id, row)) in batch.into_iter().enumerate() {
+        for (index, (id, mut row)) in batch.into_iter().enumerate() {
+            // Whoever goes over it again hears no sound.
+            row.steps = Vec::new();
             let Some(party) = self.parties.get_mut(&id) else { continue };
             let mood = &mut party.said.mood;
             let judged = judged.get(index).copied().flatten();

@@ -1,5 +1,6 @@
 //! The listener as its users see it: audio in, observations out, memory bounded, chunks irrelevant.
 
+mod crowd;
 mod runtime;
 mod voice;
 
@@ -82,26 +83,8 @@ fn delivery_is_followed_again_after_sparing() {
 #[test]
 fn a_batch_of_parties_equals_each_alone() {
     let Some(runtime) = runtime_or_skip("batch equals single") else { return };
-    let voices: Vec<Vec<f32>> = [0.8, 1.0, 1.3, 1.7]
-        .iter()
-        .map(|factor| speak(voice::Manner { pitch_hz: CALM.pitch_hz * factor, ..AGITATED }, 6.0))
-        .collect();
     let model = || AcousticModel::built_in(&runtime).expect("the model that comes with the program loads");
-    let mut together = Listener::new(Some(model()), ListenerSettings::default());
-    let mut found = Vec::new();
-    for i in 0..voices.len() {
-        together.add(PartyId(i as u32));
-    }
-    for start in (0..48_000).step_by(4_000) {
-        for (i, samples) in voices.iter().enumerate() {
-            together.push(PartyId(i as u32), &samples[start..start + 4_000]);
-        }
-        together.run(&mut found);
-    }
-    for (i, samples) in voices.iter().enumerate() {
-        let mut alone = Listener::new(Some(model()), ListenerSettings::default());
-        let expected = listen(&mut alone, samples, 160);
-        let got: Vec<&Observation> = found.iter().filter(|o| o.party == PartyId(i as u32)).collect();
+    for [got, expected] in crowd::heard(|| Listener::new(Some(model()), ListenerSettings::default())) {
         assert_eq!(got.len(), expected.len());
         for (got, expected) in got.iter().zip(&expected) {
             assert_eq!((got.position, got.level, got.source), (expected.position, expected.level, Source::Model));

@@ -1,11 +1,12 @@
 //! Voices judged by their sound, too: as alone so in a batch, never while work is spared, and nothing of a broken file.
 
+mod crowd;
 mod runtime;
 mod voice;
 
 use nlu::{AcousticModel, Encoder, Listener, ListenerSettings, Observation, PartyId, Runtime, SoundModel, Source};
 use runtime::runtime_or_skip;
-use voice::{AGITATED, CALM, Manner, speak};
+use voice::{AGITATED, CALM, speak};
 
 const ENCODER: &[u8] = include_bytes!("../models/encoder.onnx");
 const GRAPH: &[u8] = include_bytes!("../models/sound.onnx");
@@ -16,24 +17,7 @@ const TOLERANCE: f32 = 0.02;
 #[test]
 fn a_batch_of_parties_sounds_as_each_alone() {
     let Some(runtime) = runtime_or_skip("the sound of a batch") else { return };
-    let voices: Vec<Vec<f32>> = [0.8, 1.0, 1.3, 1.7]
-        .iter()
-        .map(|factor| speak(Manner { pitch_hz: CALM.pitch_hz * factor, ..AGITATED }, 6.0))
-        .collect();
-    let mut together = hearing(&runtime);
-    let mut found = Vec::new();
-    for i in 0..voices.len() {
-        together.add(PartyId(i as u32));
-    }
-    for start in (0..48_000).step_by(4_000) {
-        for (i, samples) in voices.iter().enumerate() {
-            together.push(PartyId(i as u32), &samples[start..start + 4_000]);
-        }
-        together.run(&mut found);
-    }
-    for (i, samples) in voices.iter().enumerate() {
-        let expected = listen(&mut hearing(&runtime), samples, 160);
-        let got: Vec<Observation> = found.iter().filter(|o| o.party == PartyId(i as u32)).cloned().collect();
+    for [got, expected] in crowd::heard(|| hearing(&runtime)) {
         check_same(&got, &expected);
     }
 }

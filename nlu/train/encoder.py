@@ -35,7 +35,7 @@ FRAMES = STEP_HOPS // 2
 WHISPER_ENERGIES = 80
 # From the logarithm of 16-bit values at 8 kHz to that of values of at most 1 at 16 kHz.
 SHIFT = numpy.log10(4 / 32768.0**2)
-# Frames so far below the loudest of their second are left out: 28 dB on Whisper's scale, of which one is 40 dB.
+# Frames so far below the loudest of their step are left out: 28 dB on Whisper's scale, of which one is 40 dB.
 QUIET = 0.7
 # As in network.py: seven bits and a sign less one.
 WHOLE = 63

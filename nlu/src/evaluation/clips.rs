@@ -58,7 +58,7 @@ pub fn judge_clip(
     clip: &[f32],
 ) -> Result<Option<ClipJudgement>, ModelError> {
     let hears_sound = model.as_ref().is_some_and(|model| model.hears_sound());
-    let mut extractor = if hears_sound { Extractor::with_sound() } else { Extractor::default() };
+    let mut extractor = Extractor::hearing(hears_sound);
     let mut memory = Memory::default();
     for samples in before {
         let rows = rows_of(&mut extractor, samples);

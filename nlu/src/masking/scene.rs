@@ -47,7 +47,6 @@ impl<'a> Scene<'a> {
     fn with(text: &'a str, tokens: Vec<Token>, masks: Vec<(Range<usize>, Class)>, lists: &'a MaskingLists) -> Self {
         let runs = runs(&tokens);
         let mut cues = cues(&tokens, lists);
-        cues.retain(|(cue, _)| !is_masked(&masks, cue));
         let wholes = cues.extract_if(.., |(_, cue)| *cue == Cue::Whole).map(|(whole, _)| whole).collect();
         let (name_cues, cues) = cues.into_iter().partition(|(_, cue)| {
             matches!(cue, Cue::Introduces | Cue::Mentions | Cue::People | Cue::Near | Cue::AsksName)

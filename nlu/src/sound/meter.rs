@@ -6,10 +6,8 @@ use prosody::SampleRate;
 use prosody::logmel::{LogMel, LogMelSettings};
 
 use super::{CONTEXT_HOPS, ENERGIES, FRAMES, STEP_HOPS, STEPS};
-use crate::features::HOP;
+use crate::features::{HOP, SCALE_16_BIT};
 
-/// Energies are taken of 16-bit values: then silence is far above the least that a logarithm is taken of.
-const SCALE_16_BIT: f32 = 32_768.0;
 /// Speech hops that a step needs to be encoded: 50 ms.
 const SPEECH_HOPS_MIN: usize = 5;
 
@@ -62,6 +60,7 @@ impl Default for Meter {
 impl Meter {
     /// Takes the next samples (8 kHz, [-1, 1]).
     pub(crate) fn push(&mut self, samples: &[f32]) {
+        // Of 16-bit values silence is far above the least that a logarithm is taken of.
         self.scaled.clear();
         self.scaled.extend(samples.iter().map(|sample| sample * SCALE_16_BIT));
         self.log_mel.push(&self.scaled, &mut self.fresh);

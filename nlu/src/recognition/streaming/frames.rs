@@ -5,13 +5,12 @@ use prosody::logmel::{LogMel, LogMelSettings, Taper};
 
 use super::layout::{BANDS, Layout};
 use crate::activity::Doubler;
+use crate::features::SCALE_16_BIT;
 
 /// The highest energy's upper edge: sherpa-onnx's `high_freq` of -400 at 16 kHz.
 const HIGH_HZ: f32 = 7_600.0;
 /// Audio that may wait for a run, frames (10 min, as much as waits for the recogniser itself); beyond it the oldest are lost.
 const WAITING_MAX: usize = 60_000;
-/// From [-1, 1] to 16 bits.
-const SCALE_16_BIT: f32 = 32_768.0;
 /// Samples at 8 kHz per frame.
 pub(super) const SAMPLES_PER_FRAME: u64 = 80;
 
